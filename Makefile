@@ -1,0 +1,67 @@
+# The course's verbs. Each is one line that calls a tool; `make help` lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+PYTHON ?= python3
+
+# An active environment is used; without one, .venv is made.
+ENV := $(or $(VIRTUAL_ENV),$(CONDA_PREFIX),$(CURDIR)/.venv)
+PY := $(ENV)/bin/python
+READY := $(ENV)/.vae-course-ready
+
+# nbgrader calls alembic by name; the packages of this very checkout come first.
+export PATH := $(ENV)/bin:$(PATH)
+export PYTHONPATH := $(CURDIR)/utils
+# OpenMP threads that spin while they wait slow each other down tenfold on busy cores.
+export GOMP_SPINCOUNT := 0
+# The packages not to install with OWN_TORCH=1: see "Another build of PyTorch" in the README.
+OWN := $(if $(OWN_TORCH),^(torch|torchvision|triton|nvidia-|cuda-),^$$)
+
+.PHONY: help env data book test check release export feedback grade lock bench clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+env: $(READY) ## set up the environment (other verbs do it by themselves)
+
+data: $(READY) ## find MNIST or download it, and say which data the course will use
+	@$(PY) -m vaelab.data
+
+book: $(READY) data ## build the book into _build/html
+	@$(PY) -m coursekit book
+
+test: $(READY) data ## build the book, run every test, page and exercise (FORCE=1: even if nothing changed)
+	@$(PY) -m coursekit test $(if $(FORCE),--force)
+
+check: $(READY) ## the quick tests only: a minute, no page is executed
+	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m pytest -q -m "not slow"
+
+release: $(READY) ## make the student notebooks in exercises/ from solutions/ (NAME=ps2-kl: only that one)
+	@$(PY) -m coursekit release $(NAME)
+
+grade: $(READY) ## autograde the submissions in grading/submitted (NAME=ps2-kl)
+	@$(PY) -m coursekit grade $(NAME)
+
+feedback: $(READY) ## write each student's feedback into grading/feedback (NAME=ps2-kl)
+	@$(PY) -m coursekit feedback $(NAME)
+
+export: $(READY) ## write all grades to grading/grades.csv
+	@$(PY) -m coursekit export
+
+lock: $(READY) ## make requirements.txt from pyproject.toml
+	@$(PY) -m coursekit lock
+
+bench: $(READY) ## measure the training speed against the reference script
+	@$(PY) benchmarks/training.py
+
+clean: ## remove what was built, never data, grades or the environment
+	rm -rf _build
+
+$(READY): requirements.txt pyproject.toml
+	@$(if $(wildcard $(PY)),,echo "environment: making $(ENV)" && $(PYTHON) -m venv "$(ENV)")
+	@"$(PY)" -c 'import sys; v = sys.version_info[:2]; sys.exit(not (3, 11) <= v < (3, 14) and f"environment: Python 3.11 to 3.13 is needed, {sys.executable} is {v[0]}.{v[1]}; set PYTHON=python3.11 or activate another environment")'
+	@echo "environment: installing the locked packages into $(ENV) (about two minutes the first time)"
+	@mkdir -p _build && grep -vE '$(OWN)' requirements.txt > _build/requirements.txt
+	@"$(PY)" -m pip install --quiet --disable-pip-version-check -r _build/requirements.txt > _build/environment.log 2>&1 \
+	  && "$(PY)" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . >> _build/environment.log 2>&1 \
+	  || { tail -n 20 _build/environment.log; echo "environment: the installation failed; all of it is in _build/environment.log"; exit 1; }
+	@touch "$(READY)"

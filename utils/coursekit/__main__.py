@@ -1,0 +1,5 @@
+"""``python -m coursekit``."""
+
+from .cli import main
+
+raise SystemExit(main())

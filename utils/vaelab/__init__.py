@@ -1,0 +1,1 @@
+"""A small library of variational autoencoders: a model is two conditional distributions and one bound."""

@@ -1,0 +1,159 @@
+"""Every figure that the book draws twice, in one style.
+
+Figures are transparent vector graphics with one palette; the book's stylesheet turns them for a dark page. Pictures of digits
+are the exception: they are marked ``photo`` on the page and shown as they are.
+"""
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from .models import VAE
+
+__all__ = ["COLORS", "curves", "grid", "latent_scatter", "manifold", "pairs", "style"]
+
+# The same thing has the same colour everywhere. Okabe and Ito's palette, safe for colour-blind readers.
+COLORS = {
+    "encoder": "#0072B2",
+    "posterior": "#0072B2",
+    "decoder": "#D55E00",
+    "prior": "#009E73",
+    "reconstruction": "#D55E00",
+    "kl": "#CC79A7",
+    "loss": "#555555",
+    "exact": "#555555",
+}
+CYCLE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#555555"]
+
+
+def style() -> None:
+    """Use the book's style in this notebook: sizes, palette, transparent SVG with reproducible ids."""
+    mpl.rcParams.update(
+        {
+            "figure.figsize": (6.0, 3.2),
+            "figure.constrained_layout.use": True,
+            "figure.facecolor": "none",
+            "savefig.facecolor": "none",
+            "savefig.transparent": True,
+            "axes.facecolor": "none",
+            "axes.prop_cycle": mpl.cycler(color=CYCLE),
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.titlesize": "medium",
+            "font.size": 10.0,
+            "legend.frameon": False,
+            "lines.linewidth": 1.8,
+            "image.cmap": "gray",
+            "image.interpolation": "nearest",
+            "svg.hashsalt": "vaelab",
+        }
+    )
+    try:
+        from matplotlib_inline.backend_inline import set_matplotlib_formats
+    except ImportError:  # not in a notebook
+        return
+    set_matplotlib_formats("svg", metadata={"Date": None})
+
+
+def grid(images: Tensor, columns: int = 10, ax: Axes | None = None) -> Figure:
+    """Images side by side, in rows.
+
+    Arguments:
+        images: Pixel values in [0, 1], ``[n, pixels]`` or ``[n, height, width]``; square if flat.
+        columns: Images per row.
+        ax: Where to draw; by default a new figure of a fitting size.
+    """
+    tiles = _square(images)
+    n, height, width = tiles.shape
+    rows = -(-n // columns)
+    blank = tiles.new_zeros(rows * columns - n, height, width)
+    tiles = torch.cat([tiles, blank]).view(rows, columns, height, width)
+    if ax is None:
+        size = min(0.62, 6.2 / columns)
+        ax = plt.figure(figsize=(size * columns, size * rows), layout="none").add_axes((0, 0, 1, 1))
+    ax.imshow(tiles.permute(0, 2, 1, 3).reshape(rows * height, columns * width), vmin=0, vmax=1)
+    ax.set_axis_off()
+    return ax.figure
+
+
+def pairs(images: Tensor, reconstructions: Tensor) -> Figure:
+    """Images above their reconstructions, ``[n, pixels]`` each."""
+    return grid(torch.cat([images, reconstructions]), columns=len(images))
+
+
+def curves(history: list[dict[str, float]], axes: tuple[Axes, Axes] | None = None) -> Figure:
+    """The loss and its two terms by epoch, from what :func:`vaelab.training.fit` returns."""
+    if axes is None:
+        _, axes = plt.subplots(1, 2, figsize=(7, 2.8))
+    epochs = range(1, len(history) + 1)
+    for name in ("loss", "validation"):
+        if name in history[0]:
+            label = {"loss": "training", "validation": "validation"}[name]
+            axes[0].plot(epochs, [h[name] for h in history], ".-", label=label)
+    axes[0].set(title="−ELBO", xlabel="epoch", ylabel="nats per image")
+    axes[0].legend()
+    for name in ("reconstruction", "kl"):
+        axes[1].plot(epochs, [h[name] for h in history], ".-", color=COLORS[name], label=name)
+    axes[1].set(title="its two terms", xlabel="epoch", ylim=(0, None))
+    axes[1].legend()
+    for ax in axes:
+        ax.xaxis.get_major_locator().set_params(integer=True)
+    return axes[0].figure
+
+
+def latent_scatter(mu: Tensor, labels: Tensor, ax: Axes | None = None) -> Figure:
+    """Two-dimensional posterior means, coloured by digit, each class named at its median.
+
+    Arguments:
+        mu: ``[n, 2]``.
+        labels: The digits, ``[n]``.
+        ax: Where to draw; by default a new figure.
+    """
+    if mu.shape[1] != 2:
+        raise ValueError(f"a plane needs 2 latent dimensions, got {mu.shape[1]}")
+    if ax is None:
+        _, ax = plt.subplots(figsize=(5, 5))
+    ax.scatter(*mu.T, c=labels, s=3, cmap="tab10", vmin=-0.5, vmax=9.5, alpha=0.6, rasterized=True)
+    for digit in labels.unique():
+        x, y = mu[labels == digit].median(0).values.tolist()
+        ax.text(
+            x,
+            y,
+            str(digit.item()),
+            ha="center",
+            va="center",
+            weight="bold",
+            bbox={"boxstyle": "circle", "fc": "white", "ec": "black"},
+        )
+    ax.set(xlabel="$z_1$", ylabel="$z_2$", aspect="equal")
+    return ax.figure
+
+
+def manifold(model: VAE, side: int = 20, ax: Axes | None = None) -> Figure:
+    """What a model with a 2-D latent space decodes on a grid of equal prior probability.
+
+    Rows and columns lie at the quantiles of the standard normal, so that every tile stands for the same share of prior
+    samples; Kingma and Welling (2014), figure 4.
+    """
+    if model.latent_dim != 2:
+        raise ValueError(f"a plane needs 2 latent dimensions, the model has {model.latent_dim}")
+    share = (torch.arange(side) + 0.5) / side
+    axis = torch.distributions.Normal(0.0, 1.0).icdf(share)
+    z2, z1 = torch.meshgrid(axis.flip(0), axis, indexing="ij")
+    with model.evaluating():
+        tiles = model.decode(torch.stack([z1.flatten(), z2.flatten()], 1)).sigmoid()
+    if ax is None:
+        ax = plt.figure(figsize=(5.6, 5.6), layout="none").add_axes((0, 0, 1, 1))
+    return grid(tiles, columns=side, ax=ax)
+
+
+def _square(images: Tensor) -> Tensor:
+    if images.dim() == 2:
+        side = round(images.shape[1] ** 0.5)
+        images = images.view(-1, side, side)
+    return images.detach().cpu().float()
