@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,7 +13,10 @@ from .errors import CourseError
 from .project import ROOT, environment
 
 # What people see of Sphinx's log while it runs; all of it goes to the log file.
-SHOWN = ("Executing notebook", "Executed notebook", ": WARNING:", "ERROR", "Error:", "Traceback")
+SHOWN = re.compile(
+    r"Execut(ing|ed) notebook|: (WARNING|ERROR|CRITICAL):|^\w*(Error|Exception|Interrupt)\b"
+)
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def build(root: Path = ROOT) -> Path:
@@ -31,8 +34,7 @@ def build(root: Path = ROOT) -> Path:
     if _run(root, log) != 0:
         _withdraw(out)
         raise CourseError(
-            f"the book was not built: see the lines above, {log.relative_to(root)}, and the tracebacks of pages "
-            "in _build/reports"
+            f"the book was not built: see the lines above, and {log.relative_to(root)} for the whole story"
         )
     index = out / "html" / "index.html"
     print(f"book: {index.relative_to(root)} ({time.monotonic() - start:.0f} s)")
@@ -40,18 +42,24 @@ def build(root: Path = ROOT) -> Path:
 
 
 def _run(root: Path, log: Path) -> int:
-    command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(root), "-W", "--keep-going"]
-    env = {**os.environ, "NO_COLOR": "1"}
+    command = [
+        str(Path(sys.executable).with_name("jupyter-book")),
+        "build",
+        str(root),
+        "-W",
+        "--keep-going",
+    ]
     with (
         log.open("w", encoding="utf-8") as file,
         subprocess.Popen(
-            command, cwd=root, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         ) as process,
     ):
         for line in process.stdout or ():
-            file.write(line)
-            if any(word in line for word in SHOWN):
-                print("  " + line.rstrip().replace(f"{root}/", ""), flush=True)
+            plain = COLOUR.sub("", line)
+            file.write(plain)
+            if SHOWN.search(plain):
+                print("  " + plain.rstrip().replace(f"{root}/", ""), flush=True)
     return process.returncode
 
 
@@ -66,10 +74,6 @@ def _forget_stale_results(out: Path, key: str) -> None:
 
 
 def _withdraw(out: Path) -> None:
-    """Keep the tracebacks; remove the pages and Sphinx's memory of them, so that the next build reports every fault again."""
-    shutil.rmtree(out / "reports", ignore_errors=True)
-    reports = out / "html" / "reports"
-    if reports.is_dir():
-        shutil.copytree(reports, out / "reports")
+    """Remove the pages and Sphinx's memory of them: nothing to publish, and the next build reports every fault again."""
     shutil.rmtree(out / "html", ignore_errors=True)
     shutil.rmtree(out / ".doctrees", ignore_errors=True)

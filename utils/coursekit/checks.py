@@ -29,7 +29,9 @@ def test(root: Path = ROOT, force: bool = False) -> None:
     start = time.monotonic()
     if subprocess.run([sys.executable, "-m", "pytest"], cwd=root).returncode != 0:
         raise CourseError("tests failed: the lines above name them")
-    if key and key == digest(tracked(root) or [], platform.python_version(), sys.prefix, data(root)):
+    if key and key == digest(
+        tracked(root) or [], platform.python_version(), sys.prefix, data(root)
+    ):
         note.write_text(key, "utf-8")
     print(f"test: all passed ({time.monotonic() - start:.0f} s)")
 
@@ -43,7 +45,13 @@ def lock(root: Path = ROOT) -> Path:
         CourseError: If no set of versions fits, or the package index cannot be reached.
     """
     command = [sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", "--universal"]
-    command += ["--python-version", "3.11", "--no-emit-index-url", "--no-emit-find-links", "--quiet"]
+    command += [
+        "--python-version",
+        "3.11",
+        "--no-emit-index-url",
+        "--no-emit-find-links",
+        "--quiet",
+    ]
     command += ["--custom-compile-command", "make lock", "--output-file", "requirements.txt"]
     # A machine's own wheel folders must not decide what everybody installs.
     unset = ("PIP_FIND_LINKS", "UV_FIND_LINKS")

@@ -14,13 +14,13 @@ from sqlalchemy.exc import SAWarning
 from traitlets.config import Config
 from traitlets.config.loader import ConfigFileNotFound, PyFileConfigLoader
 
-from coursekit.errors import CourseError
+from .errors import CourseError
+from .project import solutions
 
 
 def list_assignments(root: Path) -> list[str]:
     """Names of the assignments that have a source, ``solutions/NAME/NAME.md``, in order."""
-    folders = sorted((root / "solutions").glob("*/"))
-    return [folder.name for folder in folders if (folder / f"{folder.name}.md").is_file()]
+    return [path.stem for path in solutions(root)]
 
 
 def source_path(name: str, root: Path) -> Path:
@@ -45,7 +45,7 @@ def load_config(root: Path) -> Config:
 
 
 def course_directory(root: Path, **traits: str) -> CourseDirectory:
-    """nbgrader's view of the course, with the gradebook's folder in place."""
+    """Nbgrader's view of the course, with the gradebook's folder in place."""
     directory = CourseDirectory(config=load_config(root), **traits)
     if directory.db_url.startswith("sqlite:///"):
         Path(directory.db_url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,8 @@ from nbgrader.api import Gradebook
 from nbgrader.converters import Autograde, GenerateFeedback
 from nbgrader.plugins import CsvExportPlugin
 
-from coursekit.course import convert, course_directory, programs_on_path, source_path
+from .course import convert, course_directory, programs_on_path, source_path
+from .project import ROOT
 
 
 class Grade(NamedTuple):
@@ -23,14 +24,14 @@ class Grade(NamedTuple):
         return f"{self.student:<24} {self.score:6.2f} / {self.max_score:g}{note}"
 
 
-def gradebook(root: Path) -> Gradebook:
+def gradebook(root: Path = ROOT) -> Gradebook:
     """The course's gradebook, to be used as a context manager."""
     directory = course_directory(Path(root).resolve())
     with programs_on_path():
         return Gradebook(directory.db_url, directory.course_id)
 
 
-def autograde(name: str, root: Path) -> list[Grade]:
+def autograde(name: str, root: Path = ROOT) -> list[Grade]:
     """Run the tests on every submission of an assignment; return the grades, by student.
 
     Raises ``CourseError`` if the assignment is unknown, if nothing was submitted, or if a
@@ -46,7 +47,7 @@ def autograde(name: str, root: Path) -> list[Grade]:
         ]
 
 
-def generate_feedback(name: str, root: Path) -> list[Path]:
+def generate_feedback(name: str, root: Path = ROOT) -> list[Path]:
     """Write an HTML page for every graded submission of an assignment; return their paths.
 
     Raises ``CourseError`` if the assignment is unknown or nothing of it was graded.
@@ -59,7 +60,7 @@ def generate_feedback(name: str, root: Path) -> list[Path]:
     return sorted(root.glob(str(Path(pattern, "*.html").relative_to(root))))
 
 
-def export(root: Path) -> Path:
+def export(root: Path = ROOT) -> Path:
     """Write every grade of the course to ``grading/grades.csv`` and return its path."""
     path = Path(root).resolve() / "grading" / "grades.csv"
     with gradebook(root) as book:

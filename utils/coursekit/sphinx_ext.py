@@ -14,7 +14,9 @@ IMAGE = re.compile(r"<img\b[^>]*>")
 ALT = re.compile(r'\balt="([^"]*)"')
 
 
-def drop_unused_scripts(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
+def drop_unused_scripts(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
+) -> None:
     """Leave out Thebe: pages have no live kernel, and its scripts come from another server."""
     for kind in ("script_files", "css_files"):
         context[kind] = [
@@ -22,6 +24,14 @@ def drop_unused_scripts(app: Sphinx, pagename: str, templatename: str, context: 
             for file in context.get(kind, [])
             if "thebe" not in f"{file} {getattr(file, 'attributes', '')}".lower()
         ]
+
+
+def say_status_in_words(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
+) -> None:
+    """Write words where MyST-NB's table of executions has pictographs, which not every font holds."""
+    if "body" in context:
+        context["body"] = context["body"].replace("\u2705", "passed").replace("\u274c", "failed")
 
 
 def require_alt_text(app: Sphinx, error: Exception | None) -> None:
@@ -40,5 +50,6 @@ def require_alt_text(app: Sphinx, error: Exception | None) -> None:
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the hooks."""
     app.connect("html-page-context", drop_unused_scripts, priority=900)
+    app.connect("html-page-context", say_status_in_words)
     app.connect("build-finished", require_alt_text)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

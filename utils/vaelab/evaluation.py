@@ -13,13 +13,15 @@ from .objectives import bernoulli_nll, kl_standard_normal
 __all__ = ["test_elbo"]
 
 
-def test_elbo(model: VAE, images: Images, batch_size: int = 1_000, seed: int = 0) -> dict[str, float]:
+def test_elbo(
+    model: VAE, images: Images, batch_size: int = 1_000, seed: int = 0
+) -> dict[str, float]:
     """The negative ELBO of unseen images, with one sample of z per image.
 
     Arguments:
         model: The model; it is put into evaluation mode and back.
         images: The images.
-        batch_size: Images at a time; it does not change the result beyond rounding.
+        batch_size: Images at a time. The noise is drawn batch by batch, so that it is part of what is repeated.
         seed: Seed of the noise.
 
     Returns:

@@ -58,7 +58,9 @@ class VAE(nn.Module):
         Grey pixels lie outside a Bernoulli's support: its arguments are not validated, so that ``log_prob`` is the
         negative binary cross-entropy for them.
         """
-        return Independent(Bernoulli(logits=self.decode(z), validate_args=False), 1, validate_args=False)
+        return Independent(
+            Bernoulli(logits=self.decode(z), validate_args=False), 1, validate_args=False
+        )
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Images to ``mu`` and ``logvar`` of q(z|x), each ``[batch, latent_dim]``.
@@ -68,7 +70,9 @@ class VAE(nn.Module):
             ValueError: If ``x`` is not a batch of images of ``input_dim`` pixels.
         """
         if not x.is_floating_point():
-            raise TypeError(f"images must be floating point in [0, 1], got {x.dtype}; divide uint8 pixels by 255")
+            raise TypeError(
+                f"images must be floating point in [0, 1], got {x.dtype}; divide uint8 pixels by 255"
+            )
         if x.dim() < 2 or x[0].numel() != self.encoder.input_dim:
             raise ValueError(
                 f"expected a batch of images of {self.encoder.input_dim} pixels, such as "
@@ -87,7 +91,9 @@ class VAE(nn.Module):
         return self.decoder(z)
 
     @staticmethod
-    def reparameterize(mu: Tensor, logvar: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def reparameterize(
+        mu: Tensor, logvar: Tensor, generator: torch.Generator | None = None
+    ) -> Tensor:
         r"""Draw :math:`z = \mu + \sigma \odot \varepsilon`, differentiable in both; Kingma and Welling (2014), 2.4.
 
         Arguments:
@@ -100,7 +106,9 @@ class VAE(nn.Module):
         noise = torch.randn(mu.shape, dtype=mu.dtype, device=device, generator=generator)
         return mu + (0.5 * logvar).exp() * noise.to(mu.device)
 
-    def forward(self, x: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(
+        self, x: Tensor, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Encode, draw one code per image, decode: ``(logits, mu, logvar)``, the logits shaped like ``x``."""
         mu, logvar = self.encode(x)
         logits = self.decode(self.reparameterize(mu, logvar, generator))
@@ -129,7 +137,9 @@ class VAE(nn.Module):
             ValueError: If ``steps`` is below 2.
         """
         if steps < 2:
-            raise ValueError(f"an interpolation has two ends: steps must be at least 2, got {steps}")
+            raise ValueError(
+                f"an interpolation has two ends: steps must be at least 2, got {steps}"
+            )
         with self.evaluating():
             (z0, z1), _ = self.encode(torch.stack([x0.flatten(), x1.flatten()]))
             weight = torch.linspace(0, 1, steps, device=z0.device, dtype=z0.dtype)[:, None]

@@ -76,7 +76,8 @@ def grid(images: Tensor, columns: int = 10, ax: Axes | None = None) -> Figure:
     if ax is None:
         size = min(0.62, 6.2 / columns)
         ax = plt.figure(figsize=(size * columns, size * rows), layout="none").add_axes((0, 0, 1, 1))
-    ax.imshow(tiles.permute(0, 2, 1, 3).reshape(rows * height, columns * width), vmin=0, vmax=1)
+    picture = tiles.permute(0, 2, 1, 3).reshape(rows * height, columns * width)
+    ax.imshow(picture.numpy(), vmin=0, vmax=1)
     ax.set_axis_off()
     return ax.figure
 

@@ -182,14 +182,18 @@ def load_checkpoint(
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
-        raise CheckpointError(f"{path} does not exist: train first, or name another checkpoint") from None
+        raise CheckpointError(
+            f"{path} does not exist: train first, or name another checkpoint"
+        ) from None
     except Exception as error:  # torch raises many kinds, by where the damage is
         raise CheckpointError(
             f"{path} cannot be read as a checkpoint: it is truncated, damaged or another kind of file; "
             "restore it from a copy, or delete it and train again"
         ) from error
     if not isinstance(state, dict) or state.get("format") != FORMAT:
-        raise CheckpointError(f"{path} is not a checkpoint of vaelab ({FORMAT!r}): name one that fit() saved")
+        raise CheckpointError(
+            f"{path} is not a checkpoint of vaelab ({FORMAT!r}): name one that fit() saved"
+        )
     try:
         if model is not None:
             model.load_state_dict(state["model"])
@@ -220,4 +224,3 @@ def _summary(history: History, epochs: int) -> str:
     last = history[-1]
     text = f"epoch {len(history)} of {epochs}: loss {last['loss']:.2f} nats per image"
     return text + (f", validation {last['validation']:.2f}" if "validation" in last else "")
-

@@ -1,0 +1,40 @@
+"""nbgrader's settings for this course. The code they name lives in utils/coursekit."""
+
+from pathlib import Path
+
+c = get_config()  # noqa: F821 (nbgrader provides it)
+
+root = Path(__file__).resolve().parent
+
+c.CourseDirectory.course_id = "vae-course"
+c.CourseDirectory.root = str(root)
+c.CourseDirectory.db_url = f"sqlite:///{(root / 'grading' / 'gradebook.db').as_posix()}"
+
+# The source folder is derived from solutions/ and holds notebooks only: nbgrader would release
+# every other file that it finds beside them.
+c.CourseDirectory.source_directory = "_build/source"
+c.CourseDirectory.release_directory = "exercises"
+c.CourseDirectory.submitted_directory = "grading/submitted"
+c.CourseDirectory.autograded_directory = "grading/autograded"
+c.CourseDirectory.feedback_directory = "grading/feedback"
+
+# A mark scheme stands in the locked cell that asks the question: students never see it, and the
+# grader reads it just above the answer.
+c.ClearMarkScheme.enforce_metadata = False
+
+# Only a failed test costs points. A warning or a progress bar on stderr does not.
+c.IgnorePattern.enabled = True
+c.IgnorePattern.pattern = r"[\s\S]"
+
+c.Execute.timeout = 60
+c.Execute.shutdown_kernel = "immediate"
+c.Execute.extra_arguments = ["--IPKernelApp.log_level=40"]  # errors only
+
+# Feedback shows the student's work and the tests' messages: no hidden test, no active content.
+c.GenerateFeedback.preprocessors = [
+    "nbgrader.preprocessors.GetGrades",
+    "coursekit.feedback.KeepSecrets",
+    "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
+]
+c.HTMLExporter.sanitize_html = True
+c.HTMLExporter.filters = {"markdown2html": "coursekit.feedback.markdown_to_html"}
