@@ -16,7 +16,7 @@ export GOMP_SPINCOUNT := 0
 # The packages not to install with OWN_TORCH=1: see "Another build of PyTorch" in the README.
 OWN := $(if $(OWN_TORCH),^(torch|torchvision|triton|nvidia-|cuda-),^$$)
 
-.PHONY: help env data book test check release export feedback grade lock bench clean
+.PHONY: help env data book test check release bank grade feedback export lock bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ check: $(READY) ## the quick tests only: a minute, no page is executed
 
 release: $(READY) ## make the student notebooks in exercises/ from solutions/ (NAME=ps2-kl: only that one)
 	@$(PY) -m coursekit release $(NAME)
+
+bank: $(READY) ## grade the right and wrong answers kept with the assignments, print the table (NAME=ps2-kl)
+	@$(PY) -m coursekit.bank $(NAME)
 
 grade: $(READY) ## autograde the submissions in grading/submitted (NAME=ps2-kl)
 	@$(PY) -m coursekit grade $(NAME)

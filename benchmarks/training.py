@@ -2,9 +2,10 @@
 
     make bench        # about three minutes on two cores
 
-The reference is the way most people write it, and that PyTorch's own example made known: a ``DataLoader`` over torchvision's
-MNIST with ``ToTensor``, two heads, a sigmoid, summed binary cross-entropy, Adam, the loss read back at every step. Epochs of the
-contestants are interleaved, so that a machine that slows down slows all of them down; medians are quoted.
+The reference is the way most people write it, and that PyTorch's own example made known: a ``DataLoader`` over
+torchvision's MNIST with ``ToTensor``, two heads, a sigmoid, summed binary cross-entropy, Adam, the loss read back at
+every step. Epochs of the contestants are interleaved, so that a machine that slows down slows all of them down; medians
+are quoted.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
 from vaelab.data import PROJECT, mnist
-from vaelab.evaluation import test_elbo
+from vaelab.evaluation import evaluate
 from vaelab.models import mlp_vae
 from vaelab.training import fit
 
@@ -101,7 +102,7 @@ class Ours:
         return history[-1]["seconds"]
 
     def test_loss(self) -> float:
-        return test_elbo(self.model, self.data.test)["loss"]
+        return evaluate(self.model, self.data.test)["loss"]
 
 
 def main() -> None:
@@ -109,9 +110,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=10, help="epochs of each (default 10)")
     options = parser.parse_args()
     if mnist().name != "MNIST":
-        raise SystemExit(
-            "bench: the comparison needs MNIST; set VAELAB_DATA to a folder that holds it"
-        )
+        raise SystemExit("bench: the comparison needs MNIST; set VAELAB_DATA to a folder that holds it")
     named = os.environ.get("VAELAB_DATA", "data")
     with tempfile.TemporaryDirectory() as folder:
         contestants = {
@@ -126,9 +125,7 @@ def main() -> None:
             print(f"epoch {epoch + 1} of {options.epochs}", flush=True)
         losses = {name: contestant.test_loss() for name, contestant in contestants.items()}
     first = next(iter(contestants))
-    print(
-        f"\n{torch.get_num_threads()} threads, median of {options.epochs} interleaved epochs each"
-    )
+    print(f"\n{torch.get_num_threads()} threads, median of {options.epochs} interleaved epochs each")
     print(f"{'':<22}{'s/epoch':>9}{'times as fast':>15}{'test -ELBO':>12}{'difference':>12}")
     for name, each in seconds.items():
         ratio = statistics.median(a / b for a, b in zip(seconds[first], each, strict=True))

@@ -53,16 +53,15 @@ class TestPage:
 
     def test_says_which_data_it_used(self, page):
         if "mnist(" in page.read_text("utf-8"):
-            assert re.search(
-                r"This run used (MNIST|stand-in data)", rendered(page).read_text("utf-8")
-            )
+            assert re.search(r"This run used (MNIST|stand-in data)", rendered(page).read_text("utf-8"))
 
     def test_internal_links_resolve(self, page):
         path = rendered(page)
         for link in Links(path.read_text("utf-8")).links:
             url = urlparse(link)
             if url.scheme or url.netloc:
-                assert url.scheme in ("https", "mailto") and (url.netloc or url.path), link
+                assert url.scheme in ("https", "mailto"), link
+                assert url.netloc or url.path, link
                 continue
             target = (path.parent / unquote(url.path)).resolve() if url.path else path
             assert target.exists(), link
@@ -94,9 +93,7 @@ def test_a_failing_page_fails_the_build_and_is_not_published(tmp_path, capsys):
     (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: book/index\n")
     page = tmp_path / "book" / "index.md"
     header = (ROOT / "book" / "status.md").read_text("utf-8").split("---\n")[1]
-    page.write_text(
-        f"---\n{header}---\n\n# T\n\n```{{code-cell}} ipython3\nassert 1 + 1 == 3\n```\n"
-    )
+    page.write_text(f"---\n{header}---\n\n# T\n\n```{{code-cell}} ipython3\nassert 1 + 1 == 3\n```\n")
     for _ in range(2):  # the second, incremental build must not be green either
         with pytest.raises(CourseError, match="was not built"):
             book.build(tmp_path)

@@ -62,9 +62,7 @@ def test_impossible_validation_size(validation):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize(
-    "damage", ["missing", "truncated", "corrupt", "empty", "a folder", "packed"]
-)
+@pytest.mark.parametrize("damage", ["missing", "truncated", "corrupt", "empty", "a folder", "packed"])
 def test_bad_file_is_named_with_a_remedy(small, name, damage):
     path = small / "MNIST" / "raw" / name
     good = path.read_bytes()
@@ -135,9 +133,7 @@ def test_download_lands_whole(small, monkeypatch, tmp_path_factory):
 
 
 @pytest.mark.parametrize("files", [0, 1, 3])
-def test_interrupted_download_leaves_nothing_that_counts(
-    small, monkeypatch, tmp_path_factory, files
-):
+def test_interrupted_download_leaves_nothing_that_counts(small, monkeypatch, tmp_path_factory, files):
     target = tmp_path_factory.mktemp("project") / "data"
     monkeypatch.delenv("VAELAB_DATA")
     monkeypatch.setattr(data, "_project_data", lambda: target)
@@ -161,18 +157,14 @@ def test_download_without_network_reports_and_cleans_up(tmp_path, monkeypatch, c
 
 def test_command_line_fails_plainly(tmp_path):
     env = {**os.environ, "VAELAB_DATA": str(tmp_path / "nowhere")}
-    done = subprocess.run(
-        [sys.executable, "-m", "vaelab.data"], env=env, capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, "-m", "vaelab.data"], env=env, capture_output=True, text=True)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert "nowhere" in done.stderr
 
 
 def test_batches_cover_everything_once_and_convert(generator):
-    images = Images(
-        torch.arange(10, dtype=torch.uint8).view(10, 1, 1).expand(10, 28, 28), torch.arange(10)
-    )
+    images = Images(torch.arange(10, dtype=torch.uint8).view(10, 1, 1).expand(10, 28, 28), torch.arange(10))
     seen = []
     for x, labels in images.batches(3, generator, shuffle=True):
         assert x.dtype == torch.float32
@@ -188,10 +180,7 @@ def test_order_comes_from_the_generator_alone():
     images = digits().test
     before = torch.get_rng_state()
     a, b, c = (
-        torch.cat(
-            [y for _, y in images.batches(50, torch.Generator().manual_seed(s), shuffle=True)]
-        )
-        for s in (1, 1, 2)
+        torch.cat([y for _, y in images.batches(50, torch.Generator().manual_seed(s), shuffle=True)]) for s in (1, 1, 2)
     )
     assert torch.equal(a, b)
     assert not torch.equal(a, c)

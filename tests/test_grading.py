@@ -210,9 +210,7 @@ def test_an_output_that_quotes_a_hidden_test_is_withheld():
     said = new_output("stream", text="found it: assert twice(2) == 4\n")
     shown = new_output("display_data", data={"text/plain": "'assert twice(2) == 4'"})
     metadata = {"nbgrader": {"grade": True, "solution": False, "grade_id": "t"}}
-    notebook = clean(
-        new_code_cell(secret, metadata=metadata), new_code_cell("peek()", outputs=[said, shown])
-    )
+    notebook = clean(new_code_cell(secret, metadata=metadata), new_code_cell("peek()", outputs=[said, shown]))
     assert all("twice" not in output.text for output in notebook.cells[1].outputs)
 
 

@@ -66,9 +66,7 @@ def test_reparameterize_is_differentiable_in_both():
 def test_noise_comes_from_the_generator_alone(model):
     mu = logvar = torch.zeros(4, 3)
     before = torch.get_rng_state()
-    a, b, c = (
-        model.reparameterize(mu, logvar, torch.Generator().manual_seed(s)) for s in (1, 1, 2)
-    )
+    a, b, c = (model.reparameterize(mu, logvar, torch.Generator().manual_seed(s)) for s in (1, 1, 2))
     assert torch.equal(a, b)
     assert not torch.equal(a, c)
     assert torch.equal(torch.get_rng_state(), before)

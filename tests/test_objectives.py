@@ -42,17 +42,12 @@ def test_shapes_that_would_broadcast_are_refused():
 def test_negative_elbo_is_a_mean_over_images_of_sums(beta):
     logits, x = torch.randn(7, 30), torch.rand(7, 30)
     mu, logvar = torch.randn(7, 3), torch.randn(7, 3)
-    each = [
-        negative_elbo(logits[i : i + 1], x[i : i + 1], mu[i : i + 1], logvar[i : i + 1], beta)
-        for i in range(7)
-    ]
+    each = [negative_elbo(logits[i : i + 1], x[i : i + 1], mu[i : i + 1], logvar[i : i + 1], beta) for i in range(7)]
     torch.testing.assert_close(negative_elbo(logits, x, mu, logvar, beta), torch.stack(each).mean())
 
 
 def test_gradients():
-    mu, logvar, logits = (
-        torch.randn(3, 4, dtype=torch.float64, requires_grad=True) for _ in range(3)
-    )
+    mu, logvar, logits = (torch.randn(3, 4, dtype=torch.float64, requires_grad=True) for _ in range(3))
     x = torch.rand(3, 4, dtype=torch.float64)
     assert torch.autograd.gradcheck(
         lambda mu, logvar, logits: negative_elbo(logits, x, mu, logvar), (mu, logvar, logits)

@@ -144,9 +144,7 @@ def test_lines_of_code_fit_the_column(page):
 
 
 def test_every_page_that_cites_cites_what_exists():
-    keys = set(
-        re.findall(r"^@\w+\{(\S+),", (ROOT / "book/references.bib").read_text("utf-8"), re.M)
-    )
+    keys = set(re.findall(r"^@\w+\{(\S+),", (ROOT / "book/references.bib").read_text("utf-8"), re.M))
     for page in project.pages():
         for cited in re.findall(r"\{cite(?::\w+)?\}`([^`]+)`", page.read_text("utf-8")):
             assert {key.strip() for key in cited.split(",")} <= keys, page

@@ -151,15 +151,10 @@ def test_exact_spreads_equal_integrals(mu, sigma):
         (lambda z: z**2 * (z - mu) / sigma**2, e["exact_score_sd"]),
         (lambda z: 2 * z, e["exact_pathwise_sd"]),
     ):
-        mean, square = (
-            integral(lambda z, p=power, f=estimate: q.log_prob(z).exp() * f(z) ** p, q)
-            for power in (1, 2)
-        )
+        mean, square = (integral(lambda z, p=power, f=estimate: q.log_prob(z).exp() * f(z) ** p, q) for power in (1, 2))
         assert mean == pytest.approx(e["exact"], abs=1e-9)  # unbiased
         assert math.sqrt(square - mean**2) == pytest.approx(spread, rel=1e-9)
-        assert estimator_numbers(25, mu=mu, sigma=sigma)["exact_score_sd"] == pytest.approx(
-            e["exact_score_sd"] / 5
-        )
+        assert estimator_numbers(25, mu=mu, sigma=sigma)["exact_score_sd"] == pytest.approx(e["exact_score_sd"] / 5)
 
 
 @pytest.mark.parametrize("n", [0, 101])
@@ -176,9 +171,7 @@ CALLS = {
     "estimators": [{"n": n, "seed": seed} for n in (1, 10, 100) for seed in (0, 1, 7, -3, 2**31)]
     + [{"n": 3, "seed": 1, "mu": -0.4, "sigma": 2.0}],
 }
-ANSWER = (
-    "JSON.stringify(Object.fromEntries(Object.entries(calls).map(([f, a]) => [f, a.map(math[f])])))"
-)
+ANSWER = "JSON.stringify(Object.fromEntries(Object.entries(calls).map(([f, a]) => [f, a.map(math[f])])))"
 
 
 def python_numbers(name, call):
@@ -196,12 +189,8 @@ def javascript_numbers(tmp_path):
     """What the script says, from Node or else from Chromium; None where there is neither."""
     calls = f"const calls = {json.dumps(CALLS)};"
     if node := shutil.which("node"):
-        code = (
-            f"const {{ math }} = require({json.dumps(str(SCRIPT))}); {calls} console.log({ANSWER})"
-        )
-        run = subprocess.run(
-            [node, "-e", code], capture_output=True, text=True, timeout=60, check=True
-        )
+        code = f"const {{ math }} = require({json.dumps(str(SCRIPT))}); {calls} console.log({ANSWER})"
+        run = subprocess.run([node, "-e", code], capture_output=True, text=True, timeout=60, check=True)
         return json.loads(run.stdout)
     names = ("chromium", "chromium-browser", "google-chrome", "chrome")
     if browser := next(filter(None, map(shutil.which, names)), None):
@@ -225,9 +214,7 @@ def javascript_numbers(tmp_path):
 
 
 def test_javascript_agrees_with_python(tmp_path):
-    expected = {
-        name: [python_numbers(name, call) for call in calls] for name, calls in CALLS.items()
-    }
+    expected = {name: [python_numbers(name, call) for call in calls] for name, calls in CALLS.items()}
     # This much holds on any machine: the numbers are finite, and those of the gap add up.
     for answers in expected.values():
         assert all(np.isfinite(np.asarray(v)).all() for answer in answers for v in answer.values())
@@ -235,9 +222,7 @@ def test_javascript_agrees_with_python(tmp_path):
         assert answer["elbo"] + answer["gap"] == pytest.approx(answer["evidence"], abs=1e-9)
     found = javascript_numbers(tmp_path)
     if found is None:
-        pytest.skip(
-            "neither Node nor Chromium is installed: explorers.js was not compared with Python"
-        )
+        pytest.skip("neither Node nor Chromium is installed: explorers.js was not compared with Python")
     for name, answers in expected.items():
         for call, want, got in zip(CALLS[name], answers, found[name], strict=True):
             assert got.keys() == want.keys()
@@ -258,9 +243,7 @@ def test_the_script_stands_alone():
     assert "@import" not in style
     assert "url(" not in style
     for name in sorted(set(re.findall(r"ex-[a-z]+(?:-[a-z]+)*", code))):
-        assert f".{name}" in style or f".{name.rsplit('-', 1)[0]}" in style, (
-            f"explorers.css forgot {name}"
-        )
+        assert f".{name}" in style or f".{name.rsplit('-', 1)[0]}" in style, f"explorers.css forgot {name}"
 
 
 # What a notebook shows.
@@ -289,9 +272,7 @@ def test_explorers_answer_their_sliders(explorer, moves, says, capsys):
 
 def test_buttons_of_the_explorers(capsys):
     box = widgets.gap_explorer(x=-0.7, s=0.3)
-    next(
-        c for c in box.children if getattr(c, "description", "") == "set q to the posterior"
-    ).click()
+    next(c for c in box.children if getattr(c, "description", "") == "set q to the posterior").click()
     assert "gap 0.000" in capsys.readouterr().out
     box = widgets.estimator_explorer()
     first = capsys.readouterr().out

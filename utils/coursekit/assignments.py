@@ -125,9 +125,7 @@ def _faults_of_points(notebook: NotebookNode) -> Iterator[str]:
     if totals is None:
         yield 'The text does not say "**Points** N, of which M are graded by machine".'
     elif (float(totals[1]), float(totals[2])) != (found.total(), by_machine):
-        yield (
-            f"The text says {totals[0]!r}, but the cells give {found.total():g} and {by_machine:g}."
-        )
+        yield (f"The text says {totals[0]!r}, but the cells give {found.total():g} and {by_machine:g}.")
 
 
 def _faults_of_code(notebook: NotebookNode) -> Iterator[str]:

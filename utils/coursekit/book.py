@@ -13,9 +13,7 @@ from .errors import CourseError
 from .project import ROOT, environment
 
 # What people see of Sphinx's log while it runs; all of it goes to the log file.
-SHOWN = re.compile(
-    r"Execut(ing|ed) notebook|: (WARNING|ERROR|CRITICAL):|^\w*(Error|Exception|Interrupt)\b"
-)
+SHOWN = re.compile(r"Execut(ing|ed) notebook|: (WARNING|ERROR|CRITICAL):|^\w*(Error|Exception|Interrupt)\b")
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -51,9 +49,7 @@ def _run(root: Path, log: Path) -> int:
     ]
     with (
         log.open("w", encoding="utf-8") as file,
-        subprocess.Popen(
-            command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        ) as process,
+        subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process,
     ):
         for line in process.stdout or ():
             plain = COLOUR.sub("", line)
@@ -74,6 +70,6 @@ def _forget_stale_results(out: Path, key: str) -> None:
 
 
 def _withdraw(out: Path) -> None:
-    """Remove the pages and Sphinx's memory of them: nothing to publish, and the next build reports every fault again."""
+    """Remove the pages and what Sphinx remembers of them, so that the next build reports every fault again."""
     shutil.rmtree(out / "html", ignore_errors=True)
     shutil.rmtree(out / ".doctrees", ignore_errors=True)

@@ -13,7 +13,7 @@ from .errors import CourseError
 from .project import ROOT, data, digest, tracked
 
 
-def test(root: Path = ROOT, force: bool = False) -> None:
+def run_tests(root: Path = ROOT, force: bool = False) -> None:
     """Run every test, unless they passed on exactly these files, this data and this Python.
 
     Raises:
@@ -29,9 +29,7 @@ def test(root: Path = ROOT, force: bool = False) -> None:
     start = time.monotonic()
     if subprocess.run([sys.executable, "-m", "pytest"], cwd=root).returncode != 0:
         raise CourseError("tests failed: the lines above name them")
-    if key and key == digest(
-        tracked(root) or [], platform.python_version(), sys.prefix, data(root)
-    ):
+    if key and key == digest(tracked(root) or [], platform.python_version(), sys.prefix, data(root)):
         note.write_text(key, "utf-8")
     print(f"test: all passed ({time.monotonic() - start:.0f} s)")
 

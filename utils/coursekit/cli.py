@@ -56,10 +56,10 @@ def _book(options: argparse.Namespace) -> None:
 
 def _test(options: argparse.Namespace) -> None:
     from .book import build
-    from .checks import test
+    from .checks import run_tests
 
     build()
-    test(force=options.force)
+    run_tests(force=options.force)
 
 
 def _lock(options: argparse.Namespace) -> None:
@@ -76,18 +76,18 @@ def _release(options: argparse.Namespace) -> None:
 
 
 def _grade(options: argparse.Namespace) -> None:
-    from .assignments import autograde
+    from .grading import autograde
 
-    print(f"grade: {autograde(options.name)}")
+    print(*autograde(options.name), sep="\n")
 
 
 def _feedback(options: argparse.Namespace) -> None:
-    from .assignments import generate_feedback
+    from .grading import generate_feedback
 
-    print(f"feedback: {generate_feedback(options.name)}")
+    print(*(f"feedback: {path}" for path in generate_feedback(options.name)), sep="\n")
 
 
 def _export(options: argparse.Namespace) -> None:
-    from .assignments import export
+    from .grading import export
 
     print(f"export: {export()}")

@@ -39,9 +39,7 @@ def load_config(root: Path) -> Config:
     try:
         return PyFileConfigLoader("nbgrader_config.py", path=str(root)).load_config()
     except ConfigFileNotFound:
-        raise CourseError(
-            f"There is no nbgrader_config.py in {root}: is this the root of a course?"
-        ) from None
+        raise CourseError(f"There is no nbgrader_config.py in {root}: is this the root of a course?") from None
 
 
 def course_directory(root: Path, **traits: str) -> CourseDirectory:
@@ -82,9 +80,7 @@ def convert(converter: type[BaseConverter], name: str, root: Path, student: str 
             step.start()
         except Exception as error:
             words = "\n  ".join([*errors.lines, str(error)])
-            raise CourseError(
-                f"nbgrader's {converter.__name__} failed on {name}:\n  {words}"
-            ) from error
+            raise CourseError(f"nbgrader's {converter.__name__} failed on {name}:\n  {words}") from error
 
 
 class _Errors(logging.Handler):

@@ -87,9 +87,7 @@ def markdown_to_html(context: jinja2.runtime.Context, source: str) -> str:
     """Markdown as nbconvert renders it, but with raw HTML shown as text and unsafe links cut."""
     cell = context.get("cell") or {}
     pictures = _Pictures(cell.get("attachments", {}))
-    renderer = IPythonRenderer(
-        escape=True, allow_harmful_protocols=False, attachments=pictures, anchor_link_text=""
-    )
+    renderer = IPythonRenderer(escape=True, allow_harmful_protocols=False, attachments=pictures, anchor_link_text="")
     return MarkdownWithMath(renderer=renderer).render(source)
 
 

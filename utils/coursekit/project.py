@@ -43,8 +43,8 @@ def digest(files: Iterable[Path], *more: str) -> str:
 def environment(root: Path = ROOT) -> str:
     """A digest of all that a page's result depends on beside its own code.
 
-    The lock, the library that pages import, the Python version and the data: a cache that is keyed on code alone goes green on
-    results that nobody could repeat.
+    The lock, the library that pages import, the Python version and the data: a cache that is keyed on code alone goes
+    green on results that nobody could repeat.
     """
     library = sorted((root / "utils" / "vaelab").glob("*.py"))
     return digest([root / "requirements.txt", *library], platform.python_version(), data(root))

@@ -14,21 +14,15 @@ IMAGE = re.compile(r"<img\b[^>]*>")
 ALT = re.compile(r'\balt="([^"]*)"')
 
 
-def drop_unused_scripts(
-    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
-) -> None:
+def drop_unused_scripts(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
     """Leave out Thebe: pages have no live kernel, and its scripts come from another server."""
     for kind in ("script_files", "css_files"):
         context[kind] = [
-            file
-            for file in context.get(kind, [])
-            if "thebe" not in f"{file} {getattr(file, 'attributes', '')}".lower()
+            file for file in context.get(kind, []) if "thebe" not in f"{file} {getattr(file, 'attributes', '')}".lower()
         ]
 
 
-def say_status_in_words(
-    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
-) -> None:
+def say_status_in_words(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
     """Write words where MyST-NB's table of executions has pictographs, which not every font holds."""
     if "body" in context:
         context["body"] = context["body"].replace("\u2705", "passed").replace("\u274c", "failed")

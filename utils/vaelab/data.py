@@ -87,9 +87,7 @@ class Images:
         source = self[torch.randperm(len(self), generator=generator)] if shuffle else self
         if binarize:
             source = source.binarized(generator)
-        for pixels, labels in zip(
-            source.pixels.split(batch_size), source.labels.split(batch_size), strict=True
-        ):
+        for pixels, labels in zip(source.pixels.split(batch_size), source.labels.split(batch_size), strict=True):
             yield _as_float(pixels), labels
 
     def binarized(self, generator: torch.Generator | None = None) -> Images:
@@ -125,10 +123,7 @@ class Splits(NamedTuple):
 
     def _repr_html_(self) -> str:
         kind = "note" if self.name == "MNIST" else "warning"
-        return (
-            f'<div class="admonition {kind}"><p class="admonition-title">Data</p>'
-            f"<p>{escape(self.note)}</p></div>"
-        )
+        return f'<div class="admonition {kind}"><p class="admonition-title">Data</p><p>{escape(self.note)}</p></div>'
 
 
 def mnist(validation: int = 5_000, root: str | Path | None = None, download: bool = True) -> Splits:
@@ -153,11 +148,10 @@ def mnist(validation: int = 5_000, root: str | Path | None = None, download: boo
         train, test = _read(_resolve(Path(named)))
     else:
         folder = _project_data()
-        if not (folder / "MNIST").is_dir():
-            if not (download and _download(folder)):
-                splits = digits(validation=validation > 0)
-                print(splits.note)
-                return splits
+        if not (folder / "MNIST").is_dir() and not (download and _download(folder)):
+            splits = digits(validation=validation > 0)
+            print(splits.note)
+            return splits
         train, test = _read(folder)
     cut = len(train) - validation
     return Splits(train[:cut], train[cut:], test, "MNIST")
@@ -177,9 +171,7 @@ def digits(validation: bool = True) -> Splits:
     small = torch.from_numpy(images).float().view(-1, 1, 8, 8) / 16
     large = torch.nn.functional.interpolate(small, size=(20, 20), mode="bicubic").clamp(0, 1)
     all_images = Images(_centred(large[:, 0]), torch.from_numpy(labels).long())
-    rest, test = train_test_split(
-        torch.arange(len(all_images)), test_size=360, stratify=labels, random_state=0
-    )
+    rest, test = train_test_split(torch.arange(len(all_images)), test_size=360, stratify=labels, random_state=0)
     train, held_out = train_test_split(rest, test_size=180, stratify=labels[rest], random_state=0)
     if not validation:
         train, held_out = rest, held_out[:0]

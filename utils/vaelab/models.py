@@ -22,7 +22,8 @@ class VAE(nn.Module):
         p(x | z) = \prod_i \operatorname{Bernoulli}(x_i | \operatorname{sigmoid} \ell_i(z))
 
     Kingma and Welling (2014), section 3 and appendix C.1. Images are given as ``float32`` in [0, 1], flat or not:
-    ``[batch, 784]`` or ``[batch, 1, 28, 28]``; what is made from images has their shape, what is made from codes is flat.
+    ``[batch, 784]`` or ``[batch, 1, 28, 28]``. What is made from images has their shape, what is made from codes is
+    flat.
 
     Arguments:
         encoder: Maps ``[batch, pixels]`` to ``(mu, logvar)``; has ``input_dim`` and ``latent_dim``.
@@ -58,9 +59,7 @@ class VAE(nn.Module):
         Grey pixels lie outside a Bernoulli's support: its arguments are not validated, so that ``log_prob`` is the
         negative binary cross-entropy for them.
         """
-        return Independent(
-            Bernoulli(logits=self.decode(z), validate_args=False), 1, validate_args=False
-        )
+        return Independent(Bernoulli(logits=self.decode(z), validate_args=False), 1, validate_args=False)
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Images to ``mu`` and ``logvar`` of q(z|x), each ``[batch, latent_dim]``.
@@ -70,9 +69,7 @@ class VAE(nn.Module):
             ValueError: If ``x`` is not a batch of images of ``input_dim`` pixels.
         """
         if not x.is_floating_point():
-            raise TypeError(
-                f"images must be floating point in [0, 1], got {x.dtype}; divide uint8 pixels by 255"
-            )
+            raise TypeError(f"images must be floating point in [0, 1], got {x.dtype}; divide uint8 pixels by 255")
         if x.dim() < 2 or x[0].numel() != self.encoder.input_dim:
             raise ValueError(
                 f"expected a batch of images of {self.encoder.input_dim} pixels, such as "
@@ -91,9 +88,7 @@ class VAE(nn.Module):
         return self.decoder(z)
 
     @staticmethod
-    def reparameterize(
-        mu: Tensor, logvar: Tensor, generator: torch.Generator | None = None
-    ) -> Tensor:
+    def reparameterize(mu: Tensor, logvar: Tensor, generator: torch.Generator | None = None) -> Tensor:
         r"""Draw :math:`z = \mu + \sigma \odot \varepsilon`, differentiable in both; Kingma and Welling (2014), 2.4.
 
         Arguments:
@@ -106,9 +101,7 @@ class VAE(nn.Module):
         noise = torch.randn(mu.shape, dtype=mu.dtype, device=device, generator=generator)
         return mu + (0.5 * logvar).exp() * noise.to(mu.device)
 
-    def forward(
-        self, x: Tensor, generator: torch.Generator | None = None
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, x: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Encode, draw one code per image, decode: ``(logits, mu, logvar)``, the logits shaped like ``x``."""
         mu, logvar = self.encode(x)
         logits = self.decode(self.reparameterize(mu, logvar, generator))
@@ -137,9 +130,7 @@ class VAE(nn.Module):
             ValueError: If ``steps`` is below 2.
         """
         if steps < 2:
-            raise ValueError(
-                f"an interpolation has two ends: steps must be at least 2, got {steps}"
-            )
+            raise ValueError(f"an interpolation has two ends: steps must be at least 2, got {steps}")
         with self.evaluating():
             (z0, z1), _ = self.encode(torch.stack([x0.flatten(), x1.flatten()]))
             weight = torch.linspace(0, 1, steps, device=z0.device, dtype=z0.dtype)[:, None]

@@ -24,9 +24,7 @@ def bernoulli_nll(logits: Tensor, x: Tensor) -> Tensor:
         ValueError: If the shapes differ.
     """
     if logits.shape != x.shape:
-        raise ValueError(
-            f"logits {list(logits.shape)} and images {list(x.shape)} must have the same shape"
-        )
+        raise ValueError(f"logits {list(logits.shape)} and images {list(x.shape)} must have the same shape")
     return binary_cross_entropy_with_logits(logits, x, reduction="none").flatten(1).sum(1)
 
 
@@ -45,12 +43,10 @@ def kl_standard_normal(mu: Tensor, logvar: Tensor) -> Tensor:
     return 0.5 * (mu.square() + logvar.exp() - logvar - 1).sum(-1)
 
 
-def negative_elbo(
-    logits: Tensor, x: Tensor, mu: Tensor, logvar: Tensor, beta: float = 1.0
-) -> Tensor:
+def negative_elbo(logits: Tensor, x: Tensor, mu: Tensor, logvar: Tensor, beta: float = 1.0) -> Tensor:
     r"""Reconstruction term plus ``beta`` times the KL, averaged over the batch: a scalar, in nats per image.
 
-    With ``beta`` = 1 it is a one-sample estimate of -ELBO, Kingma and Welling (2014), equation 7; another weight makes it
-    the objective of a beta-VAE, Higgins et al. (2017), equation 4.
+    With ``beta`` = 1 it is a one-sample estimate of -ELBO, Kingma and Welling (2014), equation 7; another weight makes
+    it the objective of a beta-VAE, Higgins et al. (2017), equation 4.
     """
     return (bernoulli_nll(logits, x) + beta * kl_standard_normal(mu, logvar)).mean()

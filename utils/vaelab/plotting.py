@@ -1,7 +1,7 @@
 """Every figure that the book draws twice, in one style.
 
-Figures are transparent vector graphics with one palette; the book's stylesheet turns them for a dark page. Pictures of digits
-are the exception: they are marked ``photo`` on the page and shown as they are.
+Figures are transparent vector graphics with one palette; the book's stylesheet inverts them on a dark page. Pictures of
+digits are the exception: they are marked ``photo`` on the page and shown as they are.
 """
 
 from __future__ import annotations

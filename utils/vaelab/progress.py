@@ -14,9 +14,9 @@ __all__ = ["Progress"]
 class Progress:
     """Counts steps and shows them at most five times a second.
 
-    In a notebook it is a labelled HTML ``progress`` element that is updated in place, so that a page built from the notebook
-    keeps the last state and needs no kernel; elsewhere it is tqdm's bar on stdout. Nothing goes to stderr, where a bar would
-    cost a student points (nbgrader scores a cell that writes there as failed).
+    In a notebook it is a labelled HTML ``progress`` element that is updated in place, so that a page built from the
+    notebook keeps the last state and needs no kernel; elsewhere it is tqdm's bar on stdout. Nothing goes to stderr,
+    where a bar would cost a student points (nbgrader scores a cell that writes there as failed).
     """
 
     def __init__(self, total: int, shown: bool = True) -> None:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from .data import Images
-from .evaluation import test_elbo
+from .evaluation import evaluate
 from .models import VAE
 from .objectives import bernoulli_nll, kl_standard_normal
 from .progress import Progress
@@ -67,7 +67,7 @@ def fit(
         ``seconds`` it took and, with ``validation``, its ``validation`` loss.
 
     Raises:
-        CheckpointError: If ``checkpoint`` exists and ``resume`` is false, or it belongs to other settings or another model.
+        CheckpointError: If ``checkpoint`` exists and ``resume`` is false, or it is of other settings or another model.
         FloatingPointError: If a term of the loss is not finite; the last checkpoint is kept.
         ValueError: If ``train`` is empty, or a setting is out of its range.
     """
@@ -128,7 +128,7 @@ def fit(
             "seconds": time.perf_counter() - start,
         }
         if validation is not None:
-            record["validation"] = test_elbo(model, validation)["loss"]
+            record["validation"] = evaluate(model, validation)["loss"]
         history.append(record)
         if checkpoint is not None:
             save_checkpoint(checkpoint, model, optimizer, generator, history, settings)
@@ -182,18 +182,14 @@ def load_checkpoint(
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
-        raise CheckpointError(
-            f"{path} does not exist: train first, or name another checkpoint"
-        ) from None
+        raise CheckpointError(f"{path} does not exist: train first, or name another checkpoint") from None
     except Exception as error:  # torch raises many kinds, by where the damage is
         raise CheckpointError(
             f"{path} cannot be read as a checkpoint: it is truncated, damaged or another kind of file; "
             "restore it from a copy, or delete it and train again"
         ) from error
     if not isinstance(state, dict) or state.get("format") != FORMAT:
-        raise CheckpointError(
-            f"{path} is not a checkpoint of vaelab ({FORMAT!r}): name one that fit() saved"
-        )
+        raise CheckpointError(f"{path} is not a checkpoint of vaelab ({FORMAT!r}): name one that fit() saved")
     try:
         if model is not None:
             model.load_state_dict(state["model"])
