@@ -11,6 +11,7 @@ import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
@@ -249,35 +250,58 @@ def test_the_script_stands_alone():
 # What a notebook shows.
 
 
+def parts(box):
+    """The controls of an explorer by name, and what it shows: the picture's attributes and the text."""
+    *controls, picture = box.children
+    shown = Tags(picture.value)
+    return {control.description: control for control in controls}, shown["img"], shown.text
+
+
 @pytest.mark.parametrize(
-    ("explorer", "moves", "says"),
+    ("explorer", "name", "value", "says"),
     [
-        (widgets.gap_explorer, {"mean of q": 1.0}, "ELBO -2.353 + gap 0.750 = log p(x) -1.602"),
-        (widgets.kl_explorer, {"mean of p": 0.5}, "reverse KL(q||p) = ½ [0.50"),
-        (widgets.estimator_explorer, {"samples per estimate": 100}, "exact 0.55"),
+        (widgets.gap_explorer, "mean of q", 1.0, "ELBO -2.353 + gap 0.750 = log p(x) -1.602"),
+        (widgets.gap_explorer, "log-variance of q", -4.0, "KL to the prior 1.634"),
+        (widgets.kl_explorer, "mean of p", 0.5, "(0.368 + 0.000) / 1.649"),
+        (widgets.estimator_explorer, "samples per estimate", 100, "exact 0.55"),
     ],
 )
-def test_explorers_answer_their_sliders(explorer, moves, says, capsys):
+def test_explorers_answer_their_sliders(explorer, name, value, says):
     box = explorer()
-    controls = {getattr(child, "description", ""): child for child in box.children}
-    before = capsys.readouterr().out
-    for name, value in moves.items():
-        controls[name].value = value
-    after = capsys.readouterr().out
-    assert "Figure" in before
-    assert "Figure" in after
-    assert before != after
-    assert says in after
+    controls, picture, text = parts(box)
+    assert picture["alt"]
+    assert says not in text
+    controls[name].value = value
+    _, moved, text = parts(box)
+    assert says in text
+    assert moved["src"] != picture["src"]
+    svg = base64.b64decode(moved["src"].removeprefix("data:image/svg+xml;base64,")).decode()
+    assert "<svg" in svg
 
 
-def test_buttons_of_the_explorers(capsys):
+def test_a_button_closes_the_gap():
     box = widgets.gap_explorer(x=-0.7, s=0.3)
-    next(c for c in box.children if getattr(c, "description", "") == "set q to the posterior").click()
-    assert "gap 0.000" in capsys.readouterr().out
+    controls, _, text = parts(box)
+    assert "gap 0.000" not in text
+    controls["set q to the posterior"].click()
+    assert "gap 0.000" in parts(box)[2]
+
+
+def test_a_button_redraws():
     box = widgets.estimator_explorer()
-    first = capsys.readouterr().out
-    next(c for c in box.children if getattr(c, "description", "") == "redraw").click()
-    assert capsys.readouterr().out != first
+    controls, first, text = parts(box)
+    controls["redraw"].click()
+    _, second, new_text = parts(box)
+    assert second["src"] != first["src"]
+    assert new_text != text
+    assert f"ratio of the variances {estimator_numbers(10, seed=2)['ratio']:.2f}" in new_text
+
+
+def test_explorers_leave_the_style_of_the_notebook_alone():
+    before = dict(plt.rcParams)
+    widgets.kl_explorer()
+    assert dict(plt.rcParams) == before
+    assert plt.get_fignums() == []
 
 
 class Tags(HTMLParser):

@@ -20,7 +20,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from IPython.display import HTML, display
+from IPython.display import HTML
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
@@ -161,7 +161,8 @@ def gap_explorer(x: float = 1.2, s: float = 0.6) -> ipywidgets.VBox:
 
     button = ipywidgets.Button(description="set q to the posterior", layout={"width": "auto"})
     button.on_click(close_the_gap)
-    return _explorer(partial(_draw_gap, x=x, s=s), sliders, button)
+    alt = "The densities of the prior, of q and of the posterior; a bar stacked from ELBO and gap."
+    return _explorer(partial(_draw_gap, x=x, s=s), alt, sliders, button)
 
 
 def kl_explorer() -> ipywidgets.VBox:
@@ -172,7 +173,7 @@ def kl_explorer() -> ipywidgets.VBox:
         "mu_p": _slider("mean of p", -0.5, -2, 2),
         "logvar_p": _slider("log-variance of p", 0.5, -2, 1.5),
     }
-    return _explorer(_draw_kl, sliders)
+    return _explorer(_draw_kl, "The densities of q and p, and both integrands, shaded.", sliders)
 
 
 def estimator_explorer(seed: int = 1) -> ipywidgets.VBox:
@@ -181,7 +182,9 @@ def estimator_explorer(seed: int = 1) -> ipywidgets.VBox:
     counter = ipywidgets.IntText(seed)  # not shown: the button moves it
     button = ipywidgets.Button(description="redraw")
     button.on_click(lambda _: setattr(counter, "value", counter.value + 1))
-    return _explorer(_draw_estimators, {"n": n, "seed": counter}, button, hidden=("seed",))
+    alt = "Two strips of 200 dots around the exact value 2: score-function and pathwise estimates."
+    controls = {"n": n, "seed": counter}
+    return _explorer(_draw_estimators, alt, controls, button, hidden=("seed",))
 
 
 _WIDE = {"style": {"description_width": "11rem"}, "layout": {"width": "min(32rem, 95%)"}}
@@ -193,21 +196,35 @@ def _slider(name: str, value: float, low: float, high: float) -> ipywidgets.Floa
 
 def _explorer(
     draw: Callable[..., tuple[Figure, str]],
+    alt: str,
     controls: dict[str, Any],
     *buttons: ipywidgets.Button,
     hidden: Sequence[str] = (),
 ) -> ipywidgets.VBox:
-    """Controls above the picture; under it, its numbers as text."""
+    """Controls above the picture; under it, its numbers as text.
 
-    def show(**values: float) -> None:
+    The picture goes into an HTML widget and not through an Output widget: it gets words for those who do
+    not see it, it does not flicker, and a notebook with it executes without a screen. (Of nbclient's runs
+    with Output widgets, some wait for ever: it answers them on the socket on which it awaits the reply.)
+    """
+    picture = ipywidgets.HTML()
+
+    def show(_: object = None) -> None:
+        file = io.BytesIO()
         with mpl.rc_context():
             style()
-            figure, words = draw(**values)
+            figure, words = draw(**{name: control.value for name, control in controls.items()})
+            figure.savefig(file, format="svg", metadata={"Date": None})
             plt.close(figure)
-            display(figure)
-        print(words)
+        source = "data:image/svg+xml;base64," + base64.b64encode(file.getvalue()).decode()
+        picture.value = (
+            f'<img alt="{html.escape(alt)}" src="{source}" style="max-width:100%;padding:8px;background:white">'
+            f"<pre>{html.escape(words)}</pre>"
+        )
 
-    picture = ipywidgets.interactive_output(show, controls)
+    for control in controls.values():
+        control.observe(show, "value")
+    show()
     shown = [control for name, control in controls.items() if name not in hidden]
     return ipywidgets.VBox([*shown, *buttons, picture])
 
@@ -243,7 +260,7 @@ def _draw_gap(mu: float, logvar: float, x: float, s: float) -> tuple[Figure, str
 
 def _draw_kl(mu_q: float, logvar_q: float, mu_p: float, logvar_p: float) -> tuple[Figure, str]:
     n = kl_numbers(mu_q, logvar_q, mu_p, logvar_p)
-    z = torch.linspace(-9, 9, 721, dtype=torch.float64)
+    z = torch.linspace(-9, 9, 301, dtype=torch.float64)
     log_q, log_p = _normal(mu_q, logvar_q).log_prob(z), _normal(mu_p, logvar_p).log_prob(z)
     figure, axes = plt.subplots(3, figsize=(6.4, 4.8), sharex=True)
     axes[0].plot(z, log_q.exp(), color=COLORS["encoder"], label="q(z)")
