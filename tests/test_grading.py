@@ -238,3 +238,12 @@ def test_markdown_lets_no_html_through():
     assert "<script" not in page
     assert "javascript:" not in page
     assert "<em>kept</em>" in page
+
+
+def test_a_fresh_clone_grades_without_a_release(tmp_path):
+    """exercises/ is in git, the gradebook is not: grading makes what it lacks."""
+    copy_course([NAME], ROOT, tmp_path)
+    release([NAME], tmp_path)
+    (tmp_path / "grading" / "gradebook.db").unlink()
+    hand_in(tmp_path, NAME, "blank", {})
+    assert [(grade.student, grade.score) for grade in autograde(NAME, tmp_path)] == [("blank", 0.0)]

@@ -21,7 +21,7 @@ WITHHELD = "(This output is not shown, because it contains text of a hidden test
 SAFE_OUTPUTS = ("text/plain", "image/png", "image/jpeg")
 PICTURES = ("image/png", "image/jpeg")
 SHORTEST_SECRET = 12
-WIDTH = 88
+WIDTH = 76
 
 
 class KeepSecrets(NbGraderPreprocessor):

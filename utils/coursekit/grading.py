@@ -7,6 +7,7 @@ from nbgrader.api import Gradebook
 from nbgrader.converters import Autograde, GenerateFeedback
 from nbgrader.plugins import CsvExportPlugin
 
+from .assignments import release
 from .course import convert, course_directory, programs_on_path, source_path
 from .project import ROOT
 
@@ -34,17 +35,26 @@ def gradebook(root: Path = ROOT) -> Gradebook:
 def autograde(name: str, root: Path = ROOT) -> list[Grade]:
     """Run the tests on every submission of an assignment; return the grades, by student.
 
+    An assignment that the gradebook does not know yet, as in a fresh clone, is released first.
+
     Raises ``CourseError`` if the assignment is unknown, if nothing was submitted, or if a
     submission could not be graded (the others are graded all the same).
     """
     root = Path(root).resolve()
     source_path(name, root)
+    if not _is_known(name, root):
+        release([name], root)
     convert(Autograde, name, root)
     with gradebook(root) as book:
         return [
             Grade(s.student.id, s.score, s.max_score, s.needs_manual_grade)
             for s in sorted(book.find_assignment(name).submissions, key=lambda s: s.student.id)
         ]
+
+
+def _is_known(name: str, root: Path) -> bool:
+    with gradebook(root) as book:
+        return name in {assignment.name for assignment in book.assignments}
 
 
 def generate_feedback(name: str, root: Path = ROOT) -> list[Path]:
