@@ -1,0 +1,11 @@
+""" "log_softmax is more stable": logarithms are returned.
+
+Loses: gumbel-softmax-sample-visible, gumbel-softmax-sample-hidden
+"""
+
+import torch
+
+
+def gumbel_softmax_sample(logits, temperature, generator=None):
+    e = torch.empty_like(logits).exponential_(generator=generator)
+    return torch.log_softmax((logits - e.log()) / temperature, dim=1)

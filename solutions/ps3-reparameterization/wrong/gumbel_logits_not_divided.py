@@ -1,0 +1,11 @@
+""" "The temperature belongs to the noise".
+
+Loses: gumbel-softmax-sample-visible, gumbel-softmax-sample-hidden
+"""
+
+import torch
+
+
+def gumbel_softmax_sample(logits, temperature, generator=None):
+    e = torch.empty_like(logits).exponential_(generator=generator)
+    return torch.softmax(logits - e.log() / temperature, dim=1)

@@ -1,0 +1,11 @@
+""" "softmax(dim=0)": the rows of the batch compete with each other.
+
+Loses: gumbel-softmax-sample-visible, gumbel-softmax-sample-hidden
+"""
+
+import torch
+
+
+def gumbel_softmax_sample(logits, temperature, generator=None):
+    e = torch.empty_like(logits).exponential_(generator=generator)
+    return torch.softmax((logits - e.log()) / temperature, dim=0)

@@ -1,0 +1,11 @@
+""" "log(-log u), the minus signs cancel somehow": the noise is mirrored.
+
+Loses: gumbel-softmax-sample-visible, gumbel-softmax-sample-hidden
+"""
+
+import torch
+
+
+def gumbel_softmax_sample(logits, temperature, generator=None):
+    e = torch.empty_like(logits).exponential_(generator=generator)
+    return torch.softmax((logits + e.log()) / temperature, dim=1)

@@ -1,0 +1,13 @@
+""" "Average the draws first, it is cheaper": f of the average is not the average of f.
+
+Loses: pathwise-gradient-visible, pathwise-gradient-hidden
+"""
+
+import torch
+
+
+def pathwise_gradient(f, mu, logvar, n_samples, generator=None):
+    m, v = mu.clone().requires_grad_(), logvar.clone().requires_grad_()
+    noise = torch.randn(n_samples, len(mu), generator=generator, dtype=mu.dtype)
+    z = m + torch.exp(0.5 * v) * noise
+    return torch.autograd.grad(f(z.mean(0, keepdim=True)).sum(), (m, v))

@@ -1,0 +1,13 @@
+""" "Draw once, then average": the same draw over and over.
+
+Loses: pathwise-gradient-visible, pathwise-gradient-hidden
+"""
+
+import torch
+
+
+def pathwise_gradient(f, mu, logvar, n_samples, generator=None):
+    m, v = mu.clone().requires_grad_(), logvar.clone().requires_grad_()
+    noise = torch.randn(len(mu), generator=generator, dtype=mu.dtype)
+    z = (m + torch.exp(0.5 * v) * noise).expand(n_samples, -1)
+    return torch.autograd.grad(f(z).mean(), (m, v))

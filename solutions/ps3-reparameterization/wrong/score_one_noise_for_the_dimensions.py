@@ -1,0 +1,17 @@
+""" "A draw has one random number": shared by every dimension.
+
+Loses: score-function-gradient-visible, score-function-gradient-hidden
+"""
+
+import torch
+
+
+def score_function_gradient(f, mu, logvar, n_samples, generator=None, baseline=None):
+    std = torch.exp(0.5 * logvar)
+    noise = torch.randn(n_samples, 1, generator=generator, dtype=mu.dtype)
+    noise = noise.expand(-1, len(mu))
+    values = f(mu + std * noise)
+    if baseline is not None:
+        values = values - baseline
+    values = values[:, None]
+    return (values * noise / std).mean(0), (values * (noise**2 - 1) / 2).mean(0)

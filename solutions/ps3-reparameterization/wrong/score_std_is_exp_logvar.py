@@ -1,0 +1,16 @@
+""" "logvar is the log, so exp gives the standard deviation".
+
+Loses: score-function-gradient-visible, score-function-gradient-hidden
+"""
+
+import torch
+
+
+def score_function_gradient(f, mu, logvar, n_samples, generator=None, baseline=None):
+    std = torch.exp(logvar)
+    noise = torch.randn(n_samples, len(mu), generator=generator, dtype=mu.dtype)
+    values = f(mu + std * noise)
+    if baseline is not None:
+        values = values - baseline
+    values = values[:, None]
+    return (values * noise / std).mean(0), (values * (noise**2 - 1) / 2).mean(0)

@@ -1,0 +1,26 @@
+""" "I know what an optimizer does": plain descent, whatever the optimizer.
+
+Loses: train-step-hidden
+"""
+
+import torch
+from torch.distributions import Normal, kl_divergence
+from torch.nn.functional import binary_cross_entropy_with_logits as bce
+
+
+def train_step(encoder, decoder, optimizer, x, generator=None):
+    mu, logvar = encoder(x)
+    std = torch.exp(0.5 * logvar)
+    noise = torch.randn(mu.shape, generator=generator, dtype=mu.dtype)
+    z = mu + std * noise
+    misfit = bce(decoder(z), x, reduction="none").sum(1).mean()
+    prior = Normal(torch.zeros_like(mu), torch.ones_like(mu))
+    kl = kl_divergence(Normal(mu, std), prior).sum(1).mean()
+    loss = misfit + kl
+    lr = optimizer.param_groups[0]["lr"]
+    parameters = [*encoder.parameters(), *decoder.parameters()]
+    grads = torch.autograd.grad(loss, parameters)
+    with torch.no_grad():
+        for p, g in zip(parameters, grads, strict=True):
+            p -= lr * g
+    return loss.item()

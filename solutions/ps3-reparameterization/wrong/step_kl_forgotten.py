@@ -1,0 +1,21 @@
+""" "The reconstruction is what matters".
+
+Loses: train-step-hidden
+"""
+
+import torch
+from torch.distributions import Normal, kl_divergence
+from torch.nn.functional import binary_cross_entropy_with_logits as bce
+
+
+def train_step(encoder, decoder, optimizer, x, generator=None):
+    mu, logvar = encoder(x)
+    std = torch.exp(0.5 * logvar)
+    noise = torch.randn(mu.shape, generator=generator, dtype=mu.dtype)
+    z = mu + std * noise
+    misfit = bce(decoder(z), x, reduction="none").sum(1).mean()
+    loss = misfit
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.item()
