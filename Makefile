@@ -11,8 +11,9 @@ READY := $(ENV)/.vae-course-ready
 # nbgrader calls alembic by name; the packages of this very checkout come first.
 export PATH := $(ENV)/bin:$(PATH)
 export PYTHONPATH := $(CURDIR)/utils
-# OpenMP threads that spin while they wait slow each other down tenfold on busy cores.
-export GOMP_SPINCOUNT := 0
+# Waiting OpenMP threads: by default they spin long, which on busy cores slows everybody down tenfold; not to spin
+# at all costs an idle machine 40 percent. A short spin loses little in either case (CONTRIBUTING.md, Speed).
+export GOMP_SPINCOUNT := 1000
 # The packages not to install with OWN_TORCH=1: see "Another build of PyTorch" in the README.
 OWN := $(if $(OWN_TORCH),^(torch|torchvision|triton|nvidia-|cuda-),^$$)
 

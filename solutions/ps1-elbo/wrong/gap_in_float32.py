@@ -1,0 +1,19 @@
+""" "float32 is enough".
+
+Loses: elbo-gap-hidden
+"""
+
+import torch
+
+
+def elbo_gap(x, mu, logvar, W, b, s):
+    dtype = x.dtype
+    x, mu, logvar, W, b = (t.float() for t in (x, mu, logvar, W, b))
+    latent = W.shape[1]
+    precision = torch.eye(latent, dtype=x.dtype) + W.T @ W / s**2
+    mean = torch.linalg.solve(precision, W.T @ (x - b).T).T / s**2
+    away = mu - mean
+    shift = (away @ precision * away).sum(1)
+    trace = (logvar.exp() * precision.diagonal()).sum(1)
+    gap = 0.5 * (shift + trace - latent - logvar.sum(1) - torch.logdet(precision))
+    return gap.to(dtype)

@@ -1,0 +1,13 @@
+""" "A covariance needs some jitter on its diagonal".
+
+Loses: log-evidence-hidden
+"""
+
+import torch
+from torch.distributions import MultivariateNormal
+
+
+def log_evidence(x, W, b, s):
+    eye = torch.eye(len(b), dtype=x.dtype)
+    covariance = W @ W.T + (s**2 + 1e-6) * eye
+    return MultivariateNormal(b, covariance).log_prob(x)

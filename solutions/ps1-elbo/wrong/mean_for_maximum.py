@@ -1,0 +1,19 @@
+""" "Subtract the mean for stability": weights that differ by thousands still overflow.
+
+Loses: importance-bound-hidden
+"""
+
+import torch
+from torch.distributions import Normal
+
+
+def importance_bound(x, mu, logvar, W, b, s, k, generator=None):
+    std = torch.exp(0.5 * logvar)
+    eps = torch.randn(k, *mu.shape, generator=generator, dtype=mu.dtype)
+    z = mu + std * eps
+    fit = Normal(z @ W.T + b, s).log_prob(x).sum(-1)
+    prior = Normal(0.0, 1.0).log_prob(z).sum(-1)
+    log_q = Normal(mu, std).log_prob(z).sum(-1)
+    log_w = fit + prior - log_q
+    level = log_w.mean(0)
+    return (log_w - level).exp().mean(0).log() + level

@@ -1,0 +1,15 @@
+""" "Both are diagonal": the correlations of the posterior are dropped.
+
+Loses: elbo-gap-visible, elbo-gap-hidden
+"""
+
+import torch
+from torch.distributions import MultivariateNormal, kl_divergence
+
+
+def elbo_gap(x, mu, logvar, W, b, s):
+    eye = torch.eye(W.shape[1], dtype=x.dtype)
+    inverse = torch.linalg.inv(W.T @ W + s**2 * eye)
+    target = MultivariateNormal((x - b) @ W @ inverse, torch.diag(s**2 * inverse.diagonal()))
+    q = MultivariateNormal(mu, torch.diag_embed(logvar.exp()))
+    return kl_divergence(q, target)

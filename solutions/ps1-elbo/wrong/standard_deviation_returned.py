@@ -1,0 +1,13 @@
+""" "scale_tril is what distributions like": a square root of the covariance.
+
+Loses: posterior-visible, posterior-hidden
+"""
+
+import torch
+
+
+def posterior(x, W, b, s):
+    eye = torch.eye(W.shape[1], dtype=x.dtype)
+    inverse = torch.linalg.inv(W.T @ W + s**2 * eye)
+    mean = (x - b) @ W @ inverse
+    return mean, torch.linalg.cholesky(s**2 * inverse)
