@@ -4,6 +4,7 @@ independent.
 Loses: log-evidence-visible, log-evidence-hidden
 """
 
+import torch
 from torch.distributions import Normal
 
 

@@ -3,6 +3,7 @@
 Loses: elbo-visible, elbo-hidden
 """
 
+import torch
 from torch.distributions import Normal
 
 
