@@ -51,13 +51,13 @@ def environment(root: Path = ROOT) -> str:
 
 
 def data(root: Path = ROOT) -> str:
-    """Which data files the pages will find: their paths, sizes and times of change."""
+    """Which data files the pages will find: their names, sizes and times of change, wherever they lie."""
     named = os.environ.get("VAELAB_DATA")
     folder = (root / named if named else root / "data") / "MNIST" / "raw"
     if not folder.is_dir():
         return "none"
     files = sorted(folder.glob("*-ubyte"))
-    return " ".join(f"{p}:{p.stat().st_size}:{p.stat().st_mtime_ns}" for p in files)
+    return " ".join(f"{p.name}:{p.stat().st_size}:{p.stat().st_mtime_ns}" for p in files)
 
 
 def tracked(root: Path = ROOT) -> list[Path] | None:
