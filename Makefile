@@ -12,7 +12,7 @@ READY := $(ENV)/.vae-course-ready
 export PATH := $(ENV)/bin:$(PATH)
 export PYTHONPATH := $(CURDIR)/utils
 # Waiting OpenMP threads: by default they spin long, which on busy cores slows everybody down tenfold; not to spin
-# at all costs an idle machine 40 percent. A short spin loses little in either case (CONTRIBUTING.md, Speed).
+# at all makes an epoch on an idle machine 1.7 times as long. A short spin loses little in either case (CONTRIBUTING.md, Speed).
 export GOMP_SPINCOUNT := 1000
 # The packages not to install with OWN_TORCH=1: see "Another build of PyTorch" in the README.
 OWN := $(if $(OWN_TORCH),^(torch|torchvision|triton|nvidia-|cuda-),^$$)
