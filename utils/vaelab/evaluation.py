@@ -8,7 +8,6 @@ import torch
 
 from .data import Images
 from .models import VAE
-from .objectives import bernoulli_nll, kl_standard_normal
 
 __all__ = ["evaluate"]
 
@@ -32,9 +31,9 @@ def evaluate(model: VAE, images: Images, batch_size: int = 1_000, seed: int = 0)
     with model.evaluating():
         for x, _ in images.batches(batch_size):
             x = x.to(device)
-            logits, mu, logvar = model(x, generator)
-            reconstruction.append(bernoulli_nll(logits, x))
-            kl.append(kl_standard_normal(mu, logvar))
+            of_batch, kl_of_batch = model.terms(x, generator)
+            reconstruction.append(of_batch)
+            kl.append(kl_of_batch.sum(1))
     terms = torch.stack([torch.cat(reconstruction), torch.cat(kl)]).double()
     loss = terms.sum(0)
     return {

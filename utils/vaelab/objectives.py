@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits
 
-__all__ = ["bernoulli_nll", "kl_standard_normal", "negative_elbo"]
+from .kernels import bernoulli_cross_entropy
+
+__all__ = [
+    "bernoulli_nll",
+    "free_bits",
+    "kl_per_dimension",
+    "kl_standard_normal",
+    "negative_elbo",
+    "squared_error",
+]
 
 
 def bernoulli_nll(logits: Tensor, x: Tensor) -> Tensor:
@@ -23,9 +31,35 @@ def bernoulli_nll(logits: Tensor, x: Tensor) -> Tensor:
     Raises:
         ValueError: If the shapes differ.
     """
-    if logits.shape != x.shape:
-        raise ValueError(f"logits {list(logits.shape)} and images {list(x.shape)} must have the same shape")
-    return binary_cross_entropy_with_logits(logits, x, reduction="none").flatten(1).sum(1)
+    _same_shape(logits, x)
+    return bernoulli_cross_entropy(logits, x)
+
+
+def squared_error(logits: Tensor, x: Tensor) -> Tensor:
+    r"""The reconstruction term for Gaussian pixels of mean ``sigmoid(logits)`` and variance 1/2, less its constant.
+
+    .. math::
+        -\log \mathcal{N}(x | m, \tfrac{1}{2} I) = \lVert x - m \rVert^2 + \tfrac{d}{2} \log \pi
+
+    for d pixels. The summed squared error is the first part; it equals the negative log-density of no other variance.
+
+    Arguments:
+        logits: The decoder's output, ``[batch, ...]``.
+        x: The images, of the same shape.
+
+    Returns:
+        Nats per image up to :math:`\tfrac{d}{2} \log \pi`, ``[batch]``.
+
+    Raises:
+        ValueError: If the shapes differ.
+    """
+    _same_shape(logits, x)
+    return (logits.sigmoid() - x).square().flatten(1).sum(1)
+
+
+def kl_per_dimension(mu: Tensor, logvar: Tensor) -> Tensor:
+    """The terms of :func:`kl_standard_normal`, one for each latent dimension: ``[batch, latent_dim]``, in nats."""
+    return 0.5 * (mu.square() + logvar.exp() - logvar - 1)
 
 
 def kl_standard_normal(mu: Tensor, logvar: Tensor) -> Tensor:
@@ -40,7 +74,22 @@ def kl_standard_normal(mu: Tensor, logvar: Tensor) -> Tensor:
     Returns:
         Nats per image, ``[batch]``.
     """
-    return 0.5 * (mu.square() + logvar.exp() - logvar - 1).sum(-1)
+    return kl_per_dimension(mu, logvar).sum(-1)
+
+
+def free_bits(kl: Tensor, minimum: float) -> Tensor:
+    """The KL with a floor: its mean over the batch, at least ``minimum`` in every latent dimension, then summed.
+
+    Below the floor a dimension costs nothing more and has no gradient. Kingma et al. (2016), appendix C.8.
+
+    Arguments:
+        kl: Nats per image and latent dimension, ``[batch, latent_dim]``.
+        minimum: The floor, in nats per latent dimension.
+
+    Returns:
+        A scalar, in nats per image.
+    """
+    return kl.mean(0).clamp(min=minimum).sum()
 
 
 def negative_elbo(logits: Tensor, x: Tensor, mu: Tensor, logvar: Tensor, beta: float = 1.0) -> Tensor:
@@ -50,3 +99,8 @@ def negative_elbo(logits: Tensor, x: Tensor, mu: Tensor, logvar: Tensor, beta: f
     it the objective of a beta-VAE, Higgins et al. (2017), equation 4.
     """
     return (bernoulli_nll(logits, x) + beta * kl_standard_normal(mu, logvar)).mean()
+
+
+def _same_shape(logits: Tensor, x: Tensor) -> None:
+    if logits.shape != x.shape:
+        raise ValueError(f"logits {list(logits.shape)} and images {list(x.shape)} must have the same shape")

@@ -2,25 +2,47 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from .data import Images
 from .evaluation import evaluate
+from .kernels import in_bfloat16
 from .models import VAE
-from .objectives import bernoulli_nll, kl_standard_normal
+from .objectives import free_bits as with_free_bits
 from .progress import Progress
+from .schedules import kl_weight, learning_rate
 
-__all__ = ["CheckpointError", "fit", "load_checkpoint", "save_checkpoint"]
+__all__ = ["CheckpointError", "History", "best_path", "fit", "load_checkpoint", "save_checkpoint"]
 
-FORMAT = "vaelab checkpoint 1"
-History = list[dict[str, float]]
+FORMAT = "vaelab checkpoint 2"
+TERMS = ("loss", "reconstruction", "kl")
+LOOK_EVERY = 100  # steps between two looks at whether the terms are finite: each look waits for the device
+OPTIMIZERS = ("adam", "adamw")
+BINARIZE = ("none", "fixed", "afresh")
+Record = dict[str, float]
+
+
+class History(list[Record]):
+    """One record per epoch, and every step's values.
+
+    Attributes:
+        steps: Lists with one value per step: ``loss``, ``reconstruction`` and ``kl`` (nats per image), ``lr``, ``beta``
+            and, where gradients are clipped, ``gradient_norm`` before clipping.
+    """
+
+    def __init__(self, epochs: Iterable[Record] = (), steps: Mapping[str, Sequence[float]] | None = None) -> None:
+        super().__init__(epochs)
+        self.steps = {name: list(values) for name, values in (steps or {}).items()}
 
 
 class CheckpointError(RuntimeError):
@@ -34,15 +56,23 @@ def fit(
     epochs: int = 10,
     batch_size: int = 128,
     lr: float = 1e-3,
+    optimizer: Literal["adam", "adamw"] = "adam",
+    weight_decay: float = 0.01,
+    schedule: Literal["constant", "step", "cosine"] = "constant",
     beta: float = 1.0,
-    binarize: bool = False,
+    annealing: Literal["none", "linear", "cyclical"] = "none",
+    free_bits: float = 0.0,
+    clip: float | None = None,
+    binarize: Literal["none", "fixed", "afresh"] = "none",
     validation: Images | None = None,
+    patience: int | None = None,
+    bfloat16: bool = False,
     seed: int = 0,
     checkpoint: str | Path | None = None,
     resume: bool = False,
     progress: bool = True,
 ) -> History:
-    """Maximise the ELBO with Adam.
+    """Maximise the ELBO.
 
     One generator, seeded with ``seed``, draws everything: the order of the images, their binarization and the noise.
     After each epoch the weights, the optimizer's state, the history and the generator's state are saved, so that a run
@@ -53,88 +83,90 @@ def fit(
         train: The training images.
         epochs: Passes over ``train``, those of a resumed run included.
         batch_size: Images per step.
-        lr: Adam's learning rate.
+        lr: The learning rate, the largest of its schedule.
+        optimizer: Adam, or AdamW with ``weight_decay``.
+        weight_decay: AdamW's; Adam has none.
+        schedule: The course of the learning rate, :func:`.schedules.learning_rate`.
         beta: Weight of the KL; 1 gives the ELBO.
-        binarize: Draw every pixel afresh in every epoch.
-        validation: Images whose negative ELBO is recorded after each epoch.
+        annealing: The course of that weight, :func:`.schedules.kl_weight`.
+        free_bits: Nats that each latent dimension may carry at no cost, :func:`.objectives.free_bits`.
+        clip: Largest norm of the gradient; a larger one is scaled down to it.
+        binarize: Train on grey pixels, on pixels drawn once ("fixed") or in every epoch ("afresh").
+        validation: Images whose -ELBO is recorded after each epoch.
+        patience: Stop after so many epochs without a lower validation loss, and end with the best epoch's weights.
+        bfloat16: Round the factors of products to bfloat16, which is faster, where the processor has units for it;
+            elsewhere it changes nothing.
         seed: Seed of the generator.
-        checkpoint: File to save after each epoch.
+        checkpoint: File to save after each epoch. With ``validation`` the best epoch is kept beside it, at
+            :func:`best_path`.
         resume: Continue from ``checkpoint`` if it exists.
         progress: Show a bar (on stdout, never on stderr).
 
     Returns:
-        One record per epoch: the means over its images of ``loss``, ``reconstruction`` and ``kl`` (nats per image), the
-        ``seconds`` it took and, with ``validation``, its ``validation`` loss.
+        One record per epoch: the means over its images of ``loss`` (what was minimised), ``reconstruction`` and ``kl``
+        (nats per image), the ``seconds`` it took and, with ``validation``, the ``validation`` loss. Every step's
+        values are in its ``steps``.
 
     Raises:
         CheckpointError: If ``checkpoint`` exists and ``resume`` is false, or it is of other settings or another model.
-        FloatingPointError: If a term of the loss is not finite; the last checkpoint is kept.
+        FloatingPointError: If a term of the loss or a weight is not finite; the last checkpoint is kept.
         ValueError: If ``train`` is empty, or a setting is out of its range.
     """
-    if not len(train):
-        raise ValueError("there are no training images")
-    if epochs < 0 or batch_size < 1 or not lr > 0 or beta < 0:
-        raise ValueError(
-            f"need epochs >= 0, batch_size >= 1, lr > 0 and beta >= 0, got {epochs}, {batch_size}, {lr} and {beta}"
-        )
     settings = {
         "images": len(train),
         "batch_size": batch_size,
         "lr": lr,
+        "optimizer": optimizer,
+        "weight_decay": weight_decay,
+        "schedule": schedule,
         "beta": beta,
+        "annealing": annealing,
+        "free_bits": free_bits,
+        "clip": clip,
         "binarize": binarize,
+        "bfloat16": bfloat16,
         "seed": seed,
+        # Only where the course of the run depends on its length may a resumed run not be longer.
+        "epochs": None if schedule == "constant" and annealing == "none" else epochs,
     }
-    device = next(model.parameters()).device
-    optimizer = torch.optim.Adam(model.parameters(), lr=lr, fused=True)
-    generator = torch.Generator().manual_seed(seed)
-    history: History = []
+    _check_settings(settings, epochs, patience, validation)
+    run = _Run(model, train, settings, epochs)
     if checkpoint is not None and Path(checkpoint).exists():
         if not resume:
             raise CheckpointError(
                 f"{checkpoint} exists: pass resume=True to continue it, or name another file to start afresh"
             )
-        found = load_checkpoint(checkpoint, model, optimizer, generator)
-        if found["settings"] != settings:
-            raise CheckpointError(
-                f"{checkpoint} was made with {found['settings']}, not with {settings}: "
-                "resume with its settings, or name another file to start afresh"
-            )
-        history = found["history"]
+        run.restore(checkpoint)
 
-    model.train()
-    bar = Progress(epochs * math.ceil(len(train) / batch_size), shown=progress)
-    bar.update(len(history) * math.ceil(len(train) / batch_size), _summary(history, epochs))
-    for _ in range(len(history), epochs):
-        start = time.perf_counter()
-        terms = []
-        for x, _ in train.batches(batch_size, generator, shuffle=True, binarize=binarize):
-            x = x.to(device)
-            logits, mu, logvar = model(x, generator)
-            reconstruction, kl = bernoulli_nll(logits, x), kl_standard_normal(mu, logvar)
-            optimizer.zero_grad()
-            (reconstruction + beta * kl).mean().backward()
-            optimizer.step()
-            # No .item() here: on an accelerator it would wait for every step.
-            terms.append(torch.stack([reconstruction.detach().sum(), kl.detach().sum()]))
-            bar.advance()
-        steps = torch.stack(terms).cpu()
-        _check_finite(steps, len(history))
-        mean_reconstruction, mean_kl = (steps.sum(0, dtype=torch.float64) / len(train)).tolist()
-        record = {
-            "loss": mean_reconstruction + beta * mean_kl,
-            "reconstruction": mean_reconstruction,
-            "kl": mean_kl,
-            "seconds": time.perf_counter() - start,
-        }
+    history, best = run.history, None
+    bar = Progress(epochs * run.steps_per_epoch, shown=progress)
+    bar.update(len(history) * run.steps_per_epoch, _summary(history, epochs))
+    while len(history) < epochs and not _out_of_patience(history, patience):
+        record = run.epoch(bar)
         if validation is not None:
             record["validation"] = evaluate(model, validation)["loss"]
         history.append(record)
+        if validation is not None and _since_best(history) == 0:
+            if checkpoint is not None:
+                run.save(best_path(checkpoint))
+            elif patience is not None:
+                best = copy.deepcopy(model.state_dict())
         if checkpoint is not None:
-            save_checkpoint(checkpoint, model, optimizer, generator, history, settings)
+            run.save(checkpoint)
         bar.show(_summary(history, epochs))
     bar.close()
+    if patience is not None and history:
+        if checkpoint is not None:
+            load_checkpoint(best_path(checkpoint), model)
+        else:
+            model.load_state_dict(best)
     return history
+
+
+def best_path(checkpoint: str | Path) -> Path:
+    """Where :func:`fit` keeps the best epoch of a run: ``run/last.pt`` has ``run/last.best.pt`` beside it."""
+    checkpoint = Path(checkpoint)
+    return checkpoint.with_name(f"{checkpoint.stem}.best{checkpoint.suffix}")
 
 
 def save_checkpoint(
@@ -142,7 +174,7 @@ def save_checkpoint(
     model: nn.Module,
     optimizer: torch.optim.Optimizer | None = None,
     generator: torch.Generator | None = None,
-    history: History | None = None,
+    history: list[Record] | None = None,
     settings: dict[str, Any] | None = None,
 ) -> Path:
     """Save a training's whole state in one atomic step: ``path`` is the old file or the new one, never a part."""
@@ -153,7 +185,8 @@ def save_checkpoint(
         "model": model.state_dict(),
         "optimizer": optimizer.state_dict() if optimizer else None,
         "generator": generator.get_state() if generator else None,
-        "history": history or [],
+        "history": list(history or []),
+        "steps": getattr(history, "steps", {}),
         "settings": settings or {},
     }
     scratch = path.with_name(f".{path.name}.partial")
@@ -201,17 +234,145 @@ def load_checkpoint(
         raise CheckpointError(
             f"{path} belongs to another model: build the model with the sizes it was trained with ({error})"
         ) from error
-    return state
+    return state | {"history": History(state["history"], state["steps"])}
 
 
-def _check_finite(steps: Tensor, epoch: int) -> None:
-    bad = (~steps.isfinite()).nonzero()
+class _Run:
+    """A training under way: all that its next step depends on."""
+
+    def __init__(self, model: VAE, train: Images, settings: dict[str, Any], epochs: int) -> None:
+        self.model, self.settings, self.history = model, settings, History()
+        self.generator = torch.Generator().manual_seed(settings["seed"])
+        fixed = settings["binarize"] == "fixed"
+        self.train = train.binarized(torch.Generator().manual_seed(settings["seed"])) if fixed else train
+        if settings["optimizer"] == "adamw":
+            decay = settings["weight_decay"]
+            self.optimizer = torch.optim.AdamW(model.parameters(), lr=settings["lr"], weight_decay=decay, fused=True)
+        else:
+            self.optimizer = torch.optim.Adam(model.parameters(), lr=settings["lr"], fused=True)
+        self.steps_per_epoch = math.ceil(len(train) / settings["batch_size"])
+        self.total = epochs * self.steps_per_epoch
+
+    def epoch(self, bar: Progress) -> Record:
+        """Go through the training images once; return the epoch's record and extend the history's steps."""
+        start = time.perf_counter()
+        done, sizes, steps = len(self.history), [], []
+        device = next(self.model.parameters()).device
+        self.model.train()
+        afresh = self.settings["binarize"] == "afresh"
+        for x, _ in self.train.batches(self.settings["batch_size"], self.generator, shuffle=True, binarize=afresh):
+            steps.append(self.step(x.to(device), done * self.steps_per_epoch + len(steps)))
+            sizes.append(len(x))
+            # Not after every step: on an accelerator a look waits for it.
+            if len(steps) % LOOK_EVERY == 0:
+                _check_finite(torch.stack(steps[-LOOK_EVERY:]), done, len(steps) - LOOK_EVERY)
+            bar.advance()
+        values = torch.stack(steps).double().cpu()
+        _check_finite(values, done, 0)
+        if not all(weight.isfinite().all() for weight in self.model.parameters()):
+            raise FloatingPointError(_not_finite(f"epoch {done + 1}, last step: a weight"))
+        first, last = done * self.steps_per_epoch, (done + 1) * self.steps_per_epoch
+        rates, weights = zip(*(self.schedule(step) for step in range(first, last)), strict=True)
+        columns = dict(zip((*TERMS, "gradient_norm"), values.T.tolist(), strict=False))
+        for name, column in (columns | {"lr": rates, "beta": weights}).items():
+            self.history.steps.setdefault(name, []).extend(column)
+        means = (values[:, : len(TERMS)] * torch.tensor(sizes)[:, None]).sum(0) / sum(sizes)
+        return dict(zip(TERMS, means.tolist(), strict=True)) | {"seconds": time.perf_counter() - start}
+
+    def step(self, x: Tensor, step: int) -> Tensor:
+        """One step of Adam: its loss, reconstruction, KL and, if clipped, gradient norm; ``[3]`` or ``[4]``."""
+        lr, beta = self.schedule(step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        with in_bfloat16(x.device) if self.settings["bfloat16"] else nullcontext():
+            reconstruction, kl = self.model.terms(x, self.generator)
+        reconstruction, rate = reconstruction.mean(), kl.sum(1).mean()
+        free, clip = self.settings["free_bits"], self.settings["clip"]
+        loss = reconstruction + beta * (with_free_bits(kl, free) if free else rate)
+        self.optimizer.zero_grad()
+        loss.backward()
+        values = [loss, reconstruction, rate]
+        if clip is not None:
+            values.append(nn.utils.clip_grad_norm_(self.model.parameters(), clip))
+        self.optimizer.step()
+        return torch.stack([value.detach() for value in values])
+
+    def schedule(self, step: int) -> tuple[float, float]:
+        """The learning rate and the KL's weight at a step."""
+        settings = self.settings
+        return (
+            settings["lr"] * learning_rate(step, self.total, settings["schedule"]),
+            settings["beta"] * kl_weight(step, self.total, settings["annealing"]),
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Save everything."""
+        save_checkpoint(path, self.model, self.optimizer, self.generator, self.history, self.settings)
+
+    def restore(self, path: str | Path) -> None:
+        """Continue what :meth:`save` saved, if it is a run with the same settings."""
+        found = load_checkpoint(path, self.model, self.optimizer, self.generator)
+        if found["settings"] != self.settings:
+            differences = ", ".join(
+                f"{name}={found['settings'].get(name)!r}, not {value!r}"
+                for name, value in self.settings.items()
+                if found["settings"].get(name) != value
+            )
+            raise CheckpointError(
+                f"{path} was made with {differences}: resume with its settings, or name another file to start afresh"
+            )
+        self.history = found["history"]
+
+
+def _check_settings(settings: dict[str, Any], epochs: int, patience: int | None, validation: Images | None) -> None:
+    if not settings["images"]:
+        raise ValueError("there are no training images")
+    for name, value, legal, words in (
+        ("epochs", epochs, epochs >= 0, "at least 0"),
+        ("batch_size", settings["batch_size"], settings["batch_size"] >= 1, "at least 1"),
+        ("lr", settings["lr"], settings["lr"] > 0, "above 0"),
+        ("weight_decay", settings["weight_decay"], settings["weight_decay"] >= 0, "at least 0"),
+        ("beta", settings["beta"], settings["beta"] >= 0, "at least 0"),
+        ("free_bits", settings["free_bits"], settings["free_bits"] >= 0, "at least 0"),
+        ("clip", settings["clip"], settings["clip"] is None or settings["clip"] > 0, "above 0"),
+        ("patience", patience, patience is None or patience >= 1, "at least 1"),
+        ("optimizer", settings["optimizer"], settings["optimizer"] in OPTIMIZERS, f"one of {', '.join(OPTIMIZERS)}"),
+        ("binarize", settings["binarize"], settings["binarize"] in BINARIZE, f"one of {', '.join(BINARIZE)}"),
+    ):
+        if not legal:
+            raise ValueError(f"{name} must be {words}, got {value!r}")
+    learning_rate(0, 1, settings["schedule"])
+    kl_weight(0, 1, settings["annealing"])
+    if patience is not None and not (validation is not None and len(validation)):
+        raise ValueError("patience needs validation images, on which it looks for an improvement")
+
+
+def _check_finite(values: Tensor, epoch: int, first: int) -> None:
+    bad = (~values.isfinite()).nonzero()
     if len(bad):
         step, term = bad[0].tolist()
-        raise FloatingPointError(
-            f"epoch {epoch + 1}, step {step + 1}: the {('reconstruction', 'KL')[term]} term is not finite. Lower the "
-            "learning rate, or check that the images are finite and in [0, 1]. The last checkpoint is intact."
-        )
+        # The loss is not finite where one of its terms is not: name the term.
+        if term == 0 and len(bad) > 1 and bad[1, 0] == step:
+            term = bad[1, 1].item()
+        name = ("loss", "reconstruction term", "KL term", "gradient")[term]
+        raise FloatingPointError(_not_finite(f"epoch {epoch + 1}, step {first + step + 1}: the {name}"))
+
+
+def _not_finite(what: str) -> str:
+    return (
+        f"{what} is not finite. Lower the learning rate, clip the gradient, or check that the images are finite and in "
+        "[0, 1]. The last checkpoint is intact."
+    )
+
+
+def _since_best(history: History) -> int:
+    """Epochs since the lowest validation loss."""
+    losses = [record["validation"] for record in history]
+    return len(losses) - 1 - losses.index(min(losses))
+
+
+def _out_of_patience(history: History, patience: int | None) -> bool:
+    return patience is not None and len(history) > 0 and _since_best(history) >= patience
 
 
 def _summary(history: History, epochs: int) -> str:
