@@ -54,8 +54,8 @@ export: $(READY) ## write all grades to grading/grades.csv
 lock: $(READY) ## make requirements.txt from pyproject.toml
 	@$(PY) -m coursekit lock
 
-bench: $(READY) ## measure the training speed against the reference script
-	@$(PY) benchmarks/training.py
+bench: $(READY) ## measure the training speed against its peers (NAME=classic, conv, batchnorm or quality)
+	@$(PY) benchmarks/training.py $(NAME)
 
 clean: ## remove what was built, never data, grades or the environment
 	rm -rf _build

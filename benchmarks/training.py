@@ -1,9 +1,9 @@
 """Training speed against its peers: same model, batch size, machine and run, epochs interleaved.
 
-    make bench                                            # the classic 784-400-20, ten epochs of each: two minutes
-    .venv/bin/python benchmarks/training.py conv          # seed 000's convolutional system
-    .venv/bin/python benchmarks/training.py batchnorm     # seed 001's
-    .venv/bin/python benchmarks/training.py quality       # -ELBO for core-seconds
+    make bench                   # the classic 784-400-20, ten epochs of each: about two minutes
+    make bench NAME=conv         # seed 000's convolutional system
+    make bench NAME=batchnorm    # seed 001's
+    make bench NAME=quality      # -ELBO for core-seconds
 
 Contestants take turns, epoch by epoch, so that a machine that slows down slows all of them down; medians are quoted.
 JAX takes part where it is installed: pip install -r benchmarks/requirements.txt

@@ -94,7 +94,7 @@ def _split(text: str, module: ast.Module, reference: set[str]) -> dict[str, str]
     for node in module.body:
         first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
         source = "\n".join(lines[first - 1 : node.end_lineno])
-        if isinstance(node, ast.FunctionDef) and node.name in reference:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name in reference:
             graded[node.name] = source
         elif not (node is module.body[0] and ast.get_docstring(module)):
             shared.append(source)

@@ -1,0 +1,12 @@
+"""beta multiplies both terms.
+
+Loses: negative-elbo-visible, negative-elbo-hidden
+"""
+
+from torch.nn import functional as F
+
+
+def negative_elbo(logits, x, mu, logvar, beta=1.0):
+    rec = F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(1)
+    kl = 0.5 * (mu**2 + logvar.exp() - 1 - logvar).sum(1)
+    return beta * (rec + kl).mean()

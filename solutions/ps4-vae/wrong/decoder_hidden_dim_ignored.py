@@ -1,0 +1,17 @@
+"""Always 128 hidden units.
+
+Loses: decoder-hidden
+"""
+
+import torch
+from torch import nn
+
+
+class Decoder(nn.Module):
+    def __init__(self, latent_dim, hidden_dim, output_dim):
+        super().__init__()
+        self.hidden = nn.Linear(latent_dim, 128)
+        self.out = nn.Linear(128, output_dim)
+
+    def forward(self, z):
+        return self.out(torch.relu(self.hidden(z)))

@@ -1,0 +1,20 @@
+"""Returns a draw in place of mu.
+
+Loses: encoder-visible, encoder-hidden, train-model-visible
+"""
+
+import torch
+from torch import nn
+
+
+class Encoder(nn.Module):
+    def __init__(self, input_dim, hidden_dim, latent_dim):
+        super().__init__()
+        self.hidden = nn.Linear(input_dim, hidden_dim)
+        self.mu = nn.Linear(hidden_dim, latent_dim)
+        self.logvar = nn.Linear(hidden_dim, latent_dim)
+
+    def forward(self, x):
+        h = torch.relu(self.hidden(x))
+        mu, logvar = self.mu(h), self.logvar(h)
+        return mu + torch.exp(logvar / 2) * torch.randn_like(mu), logvar

@@ -1,0 +1,15 @@
+"""Without no_grad.
+
+Loses: generate-visible, generate-hidden
+"""
+
+import torch
+
+
+def generate(model, n, generator=None):
+    found, p = model.training, next(model.parameters())
+    z = torch.randn(n, model.latent_dim, generator=generator, dtype=p.dtype)
+    model.eval()
+    out = torch.sigmoid(model.decoder(z))
+    model.train(found)
+    return out

@@ -1,0 +1,13 @@
+"""Returns the loss with its graph.
+
+Loses: train-step-visible, train-step-hidden
+"""
+
+
+def train_step(model, optimizer, x):
+    logits, mu, logvar = model(x)
+    loss = negative_elbo(logits, x, mu, logvar)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss

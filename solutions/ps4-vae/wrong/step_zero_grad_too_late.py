@@ -1,0 +1,13 @@
+"""The gradients are thrown away before the step.
+
+Loses: train-step-visible, train-step-hidden, train-model-visible
+"""
+
+
+def train_step(model, optimizer, x):
+    logits, mu, logvar = model(x)
+    loss = negative_elbo(logits, x, mu, logvar)
+    loss.backward()
+    optimizer.zero_grad()
+    optimizer.step()
+    return loss.item()

@@ -1,0 +1,20 @@
+"""Every two neighbouring images share one noise.
+
+Loses: vae-visible, vae-hidden
+"""
+
+import torch
+from torch import nn
+
+
+class VAE(nn.Module):
+    def __init__(self, input_dim, hidden_dim, latent_dim):
+        super().__init__()
+        self.latent_dim = latent_dim
+        self.encoder = Encoder(input_dim, hidden_dim, latent_dim)
+        self.decoder = Decoder(latent_dim, hidden_dim, input_dim)
+
+    def forward(self, x):
+        mu, logvar = self.encoder(x)
+        noise = torch.randn_like(mu[::2]).repeat_interleave(2, dim=0)[: len(mu)]
+        return self.decoder(mu + (logvar / 2).exp() * noise), mu, logvar
