@@ -1,5 +1,8 @@
 """Tests of vaelab.plotting and of the progress bar: each figure shows the data it was given."""
 
+import sys
+
+import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pytest
 import torch
@@ -38,6 +41,35 @@ def test_curves_show_every_term():
     assert [line.get_label() for line in left.lines] == ["training", "validation"]
     assert [line.get_label() for line in right.lines] == ["reconstruction", "kl"]
     assert right.lines[1].get_ydata()[0] == 2.0
+
+
+def test_rows_are_labelled_in_order():
+    images = [torch.rand(3, 16), torch.rand(3, 4, 4)]
+    (ax,) = plotting.rows(images, ["above", "below"], "two rows").axes
+    tiles = torch.as_tensor(ax.images[0].get_array())
+    torch.testing.assert_close(tiles[4:, 4:8], images[1][1])
+    labels = {label.get_text(): label.get_position()[1] for label in ax.get_yticklabels()}
+    assert labels == {"above": 1.5, "below": 5.5}
+    with pytest.raises(ValueError, match="2 rows and 1 labels"):
+        plotting.rows(images, ["above"])
+
+
+def test_training_history_compares_what_is_comparable():
+    """With beta = 3 the minimised loss is not -ELBO: training and validation are drawn without the weight."""
+    history = [{"loss": 13.0, "reconstruction": 7.0, "kl": 2.0, "validation": 8.0}] * 3
+    total, reconstruction, kl = plotting.training_history(history).axes
+    drawn = {line.get_label(): line.get_ydata()[0] for line in total.lines}
+    assert drawn == {"training": 9.0, "validation": 8.0, "minimised (weighted)": 13.0}
+    assert (reconstruction.lines[0].get_ydata()[0], kl.lines[0].get_ydata()[0]) == (7.0, 2.0)
+    unweighted = [{"loss": 9.0, "reconstruction": 7.0, "kl": 2.0}]
+    assert [line.get_label() for line in plotting.training_history(unweighted).axes[0].lines] == ["training"]
+
+
+def test_style_starts_no_notebook_shell(monkeypatch):
+    monkeypatch.delitem(sys.modules, "IPython", raising=False)
+    with mpl.rc_context():
+        plotting.style()
+    assert "IPython" not in sys.modules
 
 
 def test_latent_plane_needs_two_dimensions():

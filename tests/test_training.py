@@ -277,6 +277,9 @@ def test_bad_checkpoints_get_plain_errors(tmp_path):
     torch.save({"weights": torch.zeros(3)}, tmp_path / "foreign.pt")
     with pytest.raises(CheckpointError, match="not a checkpoint of vaelab"):
         load_checkpoint(tmp_path / "foreign.pt", vae)
+    torch.save({"format": torch.load(path, weights_only=True)["format"]}, tmp_path / "partial.pt")
+    with pytest.raises(CheckpointError, match="lacks a part of a checkpoint"):
+        load_checkpoint(tmp_path / "partial.pt", vae)
     with pytest.raises(CheckpointError, match="another model"):
         load_checkpoint(path, model(latent_dim=7))
 

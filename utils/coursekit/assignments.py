@@ -118,7 +118,7 @@ def _faults_of_points(notebook: NotebookNode) -> Iterator[str]:
                 'no heading such as "## Task 1: its name (4 points)".'
             )
         found[task] += points
-        by_machine += points if cell.cell_type == "code" else 0
+        by_machine += points if cell.cell_type == "code" and not _metadata(cell).get("solution") else 0
     for heading, points in stated.items():
         if found[heading] != points:
             yield f"{heading!r} states {points:g} points, but its cells give {found[heading]:g}."

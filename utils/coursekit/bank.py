@@ -185,10 +185,11 @@ def lost_cells(name: str, student: str, root: Path) -> frozenset[str]:
     """Names of the machine-graded cells in which a student lost points."""
     with gradebook(root) as book:
         (notebook,) = book.find_submission(name, student).notebooks
+        by_hand = {cell.name for cell in notebook.notebook.solution_cells}
         return frozenset(
             grade.name
             for grade in notebook.grades
-            if grade.cell.cell_type == "code" and grade.auto_score != grade.max_score
+            if grade.cell.cell_type == "code" and grade.name not in by_hand and grade.auto_score != grade.max_score
         )
 
 

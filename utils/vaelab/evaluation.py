@@ -24,7 +24,12 @@ def evaluate(model: VAE, images: Images, batch_size: int = 1_000, seed: int = 0)
     Returns:
         ``loss``, ``reconstruction`` and ``kl`` in nats per image, and ``standard_error``, that of ``loss``, from the
         choice of images and of noise together.
+
+    Raises:
+        ValueError: If there are no images.
     """
+    if not len(images):
+        raise ValueError("there are no images to evaluate on")
     device = next(model.parameters()).device
     generator = torch.Generator().manual_seed(seed)
     reconstruction, kl = [], []
@@ -34,7 +39,7 @@ def evaluate(model: VAE, images: Images, batch_size: int = 1_000, seed: int = 0)
             of_batch, kl_of_batch = model.terms(x, generator)
             reconstruction.append(of_batch)
             kl.append(kl_of_batch.sum(1))
-    terms = torch.stack([torch.cat(reconstruction), torch.cat(kl)]).double()
+    terms = torch.stack([torch.cat(reconstruction), torch.cat(kl)]).cpu().double()
     loss = terms.sum(0)
     return {
         "loss": loss.mean().item(),

@@ -6,6 +6,9 @@ digits are the exception: they are marked ``photo`` on the page and shown as the
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
+
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import torch
@@ -15,7 +18,7 @@ from torch import Tensor
 
 from .models import VAE
 
-__all__ = ["COLORS", "curves", "grid", "latent_scatter", "manifold", "pairs", "style"]
+__all__ = ["COLORS", "curves", "grid", "latent_scatter", "manifold", "pairs", "rows", "style", "training_history"]
 
 # The same thing has the same colour everywhere. Okabe and Ito's palette, safe for colour-blind readers.
 COLORS = {
@@ -32,7 +35,7 @@ CYCLE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#555
 
 
 def style() -> None:
-    """Use the book's style in this notebook: sizes, palette, transparent SVG with reproducible ids."""
+    """Use the book's style from here on: sizes, palette, and in a notebook transparent SVG with reproducible ids."""
     mpl.rcParams.update(
         {
             "figure.figsize": (6.0, 3.2),
@@ -53,10 +56,14 @@ def style() -> None:
             "svg.hashsalt": "vaelab",
         }
     )
-    try:
-        from matplotlib_inline.backend_inline import set_matplotlib_formats
-    except ImportError:  # not in a notebook
+    if "IPython" not in sys.modules:
         return
+    from IPython import get_ipython
+
+    if get_ipython() is None:  # to set the formats would start a shell
+        return
+    from matplotlib_inline.backend_inline import set_matplotlib_formats
+
     set_matplotlib_formats("svg", metadata={"Date": None})
 
 
@@ -85,6 +92,57 @@ def grid(images: Tensor, columns: int = 10, ax: Axes | None = None) -> Figure:
 def pairs(images: Tensor, reconstructions: Tensor) -> Figure:
     """Images above their reconstructions, ``[n, pixels]`` each."""
     return grid(torch.cat([images, reconstructions]), columns=len(images))
+
+
+def rows(images: Sequence[Tensor], labels: Sequence[str], title: str = "") -> Figure:
+    """Rows of images, each with a label to its left.
+
+    Arguments:
+        images: One tensor per row, ``[n, pixels]`` or ``[n, height, width]`` in [0, 1], all of one shape.
+        labels: What each row shows.
+        title: What the figure shows, above the rows.
+
+    Raises:
+        ValueError: If there are not as many labels as rows.
+    """
+    if len(images) != len(labels):
+        raise ValueError(f"each row needs a label: there are {len(images)} rows and {len(labels)} labels")
+    columns, size = len(images[0]), 0.62
+    figure, ax = plt.subplots(figsize=(size * columns + 0.08 * max(map(len, labels)), size * len(images) + 0.3))
+    grid(torch.cat([_square(row) for row in images]), columns=columns, ax=ax)
+    height = _square(images[0]).shape[1]
+    ax.set_axis_on()
+    ax.set_xticks([])
+    ax.set_yticks([(row + 0.5) * height - 0.5 for row in range(len(images))], labels)
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    ax.set_title(title, size="small")
+    return figure
+
+
+def training_history(history: list[dict[str, float]]) -> Figure:
+    """-ELBO, reconstruction and KL by epoch, each in its own axes, from what :func:`vaelab.training.fit` returns.
+
+    Training and validation -ELBO are drawn without weights, so that they can be compared; where the minimised loss
+    differs (beta, annealing, free bits) it is drawn beside them.
+    """
+    figure, axes = plt.subplots(1, 3, figsize=(9, 2.8))
+    epochs = range(1, len(history) + 1)
+    elbo = [h["reconstruction"] + h["kl"] for h in history]
+    axes[0].plot(epochs, elbo, ".-", color=CYCLE[0], label="training")
+    if "validation" in history[0]:
+        axes[0].plot(epochs, [h["validation"] for h in history], ".-", color=CYCLE[1], label="validation")
+    if any(abs(h["loss"] - total) > 1e-3 * abs(total) for h, total in zip(history, elbo, strict=True)):
+        axes[0].plot(epochs, [h["loss"] for h in history], "--", color=COLORS["loss"], label="minimised (weighted)")
+    figure.legend(loc="outside lower center", ncols=3)
+    for ax, name in zip(axes[1:], ("reconstruction", "kl"), strict=True):
+        ax.plot(epochs, [h[name] for h in history], ".-", color=COLORS[name])
+    whole = "total: −ELBO" if any(h["kl"] for h in history) else "total"  # an autoencoder has no ELBO
+    for ax, title in zip(axes, (whole, "reconstruction", "KL"), strict=True):
+        ax.set(title=title, xlabel="epoch", xlim=(0.5, len(history) + 0.5))
+        ax.xaxis.get_major_locator().set_params(integer=True)
+    axes[0].set_ylabel("nats per image")
+    return figure
 
 
 def curves(history: list[dict[str, float]], axes: tuple[Axes, Axes] | None = None) -> Figure:

@@ -230,11 +230,16 @@ def load_checkpoint(
             optimizer.load_state_dict(state["optimizer"])
         if generator is not None and state["generator"] is not None:
             generator.set_state(state["generator"])
+        history = History(state["history"], state["steps"])
     except (RuntimeError, ValueError) as error:
         raise CheckpointError(
             f"{path} belongs to another model: build the model with the sizes it was trained with ({error})"
         ) from error
-    return state | {"history": History(state["history"], state["steps"])}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(
+            f"{path} lacks a part of a checkpoint of vaelab ({error}): restore it from a copy, or train again"
+        ) from error
+    return state | {"history": history}
 
 
 class _Run:
@@ -267,7 +272,7 @@ class _Run:
             if len(steps) % LOOK_EVERY == 0:
                 _check_finite(torch.stack(steps[-LOOK_EVERY:]), done, len(steps) - LOOK_EVERY)
             bar.advance()
-        values = torch.stack(steps).double().cpu()
+        values = torch.stack(steps).cpu().double()
         _check_finite(values, done, 0)
         if not all(weight.isfinite().all() for weight in self.model.parameters()):
             raise FloatingPointError(_not_finite(f"epoch {done + 1}, last step: a weight"))
