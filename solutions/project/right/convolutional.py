@@ -1,0 +1,82 @@
+"""Convolutions on both sides."""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from vaelab.data import digits
+
+
+class Net(nn.Module):
+    latent_dim = 16
+
+    def __init__(self):
+        super().__init__()
+        self.encoder = nn.Sequential(
+            nn.Unflatten(1, (1, 28, 28)),
+            nn.Conv2d(1, 8, 4, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(8, 16, 4, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(784, 32),
+        )
+        self.decoder = nn.Sequential(
+            nn.Linear(16, 784),
+            nn.ReLU(),
+            nn.Unflatten(1, (16, 7, 7)),
+            nn.ConvTranspose2d(16, 8, 4, stride=2, padding=1),
+            nn.ReLU(),
+            nn.ConvTranspose2d(8, 1, 4, stride=2, padding=1),
+            nn.Flatten(),
+        )
+
+    def decode(self, z):
+        return self.decoder(z)
+
+    def forward(self, x):
+        mu, logvar = self.encoder(x).chunk(2, dim=1)
+        z = torch.randn_like(mu).mul(logvar.mul(0.5).exp()).add(mu)
+        return self.decode(z), mu, logvar
+
+
+def build_own():
+    return Net()
+
+
+def loss(model, x, beta):
+    logits, mu, logvar = model(x)
+    misfit = nn.functional.binary_cross_entropy_with_logits(logits, x, reduction="sum")
+    kl = -0.5 * torch.sum(1 + logvar - mu.pow(2) - logvar.exp())
+    return (misfit + beta * kl) / len(x)
+
+
+def train_own(model, x, beta=1.0):
+    steps = 1100
+    optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    model.train()
+    for _ in range(steps):
+        batch = x[torch.randint(len(x), (32,))]
+        optimizer.zero_grad()
+        loss(model, batch, beta).backward()
+        optimizer.step()
+        schedule.step()
+    model.eval()
+    return {"steps": steps}
+
+
+if not Path("model.pt").exists():
+    torch.manual_seed(0)
+    mine = build_own()
+    train_own(mine, digits().train.x)
+    torch.save({"data": "digits", "weights": mine.state_dict()}, "model.pt")
+
+
+def build_model():
+    return build_own()
+
+
+def train(model, x, beta=1.0):
+    return train_own(model, x, beta)
