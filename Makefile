@@ -54,6 +54,7 @@ export: $(READY) ## write all grades to grading/grades.csv
 lock: $(READY) ## make requirements.txt from pyproject.toml
 	@$(PY) -m coursekit lock
 
+bench: export GOMP_SPINCOUNT := 10000
 bench: $(READY) ## measure the training speed against its peers (NAME=classic, conv, batchnorm or quality)
 	@$(PY) benchmarks/training.py $(NAME)
 

@@ -391,7 +391,9 @@ def _train(options: argparse.Namespace) -> None:
         )
     except FloatingPointError as error:
         if not checkpoint.exists():
-            error = str(error).replace("The last checkpoint is intact.", "No epoch was finished: nothing is lost.")
+            error = str(error).replace(
+                "The last checkpoint, if there is one, is intact.", "No epoch was finished: nothing is lost."
+            )
         raise CommandError(str(error)) from None
     finally:
         _write_history(folder)

@@ -366,7 +366,7 @@ def _check_finite(values: Tensor, epoch: int, first: int) -> None:
 def _not_finite(what: str) -> str:
     return (
         f"{what} is not finite. Lower the learning rate, clip the gradient, or check that the images are finite and in "
-        "[0, 1]. The last checkpoint is intact."
+        "[0, 1]. The last checkpoint, if there is one, is intact."
     )
 
 
