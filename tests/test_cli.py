@@ -267,6 +267,7 @@ def test_pictures_are_on_white(runs, here):
 
 
 def test_style_of_the_caller_is_left_alone(runs, here):
+    plt.close("all")  # what other tests left
     before = plt.rcParams["savefig.transparent"]
     assert run("sample", "--run", runs / "run", "--out", "a.svg") == 0
     assert plt.rcParams["savefig.transparent"] == before
