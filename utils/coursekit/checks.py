@@ -46,13 +46,7 @@ def lock(root: Path = ROOT) -> Path:
         CourseError: If no set of versions fits, or the package index cannot be reached.
     """
     command = [sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", "--universal"]
-    command += [
-        "--python-version",
-        "3.11",
-        "--no-emit-index-url",
-        "--no-emit-find-links",
-        "--quiet",
-    ]
+    command += ["--python-version", "3.11", "--quiet"]
     command += ["--custom-compile-command", "make lock", "--output-file", "requirements.txt"]
     # A machine's own wheel folders must not decide what everybody installs.
     unset = ("PIP_FIND_LINKS", "UV_FIND_LINKS")
