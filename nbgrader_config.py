@@ -26,7 +26,19 @@ c.ClearMarkScheme.enforce_metadata = False
 c.IgnorePattern.enabled = True
 c.IgnorePattern.pattern = r"[\s\S]"
 
-c.Execute.timeout = 60
+# A student's cells run in a kernel of their own, isolated as far as the machine can; the tests, visible and hidden,
+# run in another process, which calls the student's functions.
+c.Autograde.autograde_preprocessors = [
+    "coursekit.execution.ExecuteApart",
+    "nbgrader.preprocessors.IgnorePattern",
+    "nbconvert.preprocessors.ClearMetadataPreprocessor",
+    "nbgrader.preprocessors.LimitOutput",
+    "nbgrader.preprocessors.SaveAutoGrades",
+    "nbgrader.preprocessors.AssignLatePenalties",
+    "nbgrader.preprocessors.CheckCellMetadata",
+]
+c.Execute.timeout = 60  # seconds for each cell
+c.ExecuteApart.total_timeout = 480  # seconds for a notebook
 c.Execute.shutdown_kernel = "immediate"
 c.Execute.extra_arguments = ["--IPKernelApp.log_level=40"]  # errors only
 
