@@ -17,10 +17,10 @@ export GOMP_SPINCOUNT := 1000
 # The packages not to install with OWN_TORCH=1: see "Another build of PyTorch" in the README.
 OWN := $(if $(OWN_TORCH),^(torch|torchvision|triton|nvidia-|cuda-),^$$)
 
-.PHONY: help env data book test check release bank grade feedback export lock bench clean
+.PHONY: help env data book test check release bank due collect grade formgrader feedback export student-edition lock bench clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 env: $(READY) ## set up the environment (other verbs do it by themselves)
 
@@ -42,14 +42,27 @@ release: $(READY) ## make the student notebooks in exercises/ from solutions/ (N
 bank: $(READY) ## grade the right and wrong answers kept with the assignments, print the table (NAME=ps2-kl)
 	@$(PY) -m coursekit.bank $(NAME)
 
-grade: $(READY) ## autograde the submissions in grading/submitted (NAME=ps2-kl)
-	@$(PY) -m coursekit grade $(NAME)
+due: $(READY) ## set when an assignment is due (NAME=ps2-kl WHEN="2026-12-01 23:59")
+	@$(PY) -m coursekit due $(NAME) $(if $(WHEN),"$(WHEN)")
 
-feedback: $(READY) ## write each student's feedback into grading/feedback (NAME=ps2-kl)
+collect: $(READY) ## take submissions from an LMS download (NAME=ps2-kl FROM=folder-or-zip; REPLACE=1: older ones too)
+	@$(PY) -m coursekit collect $(NAME) "$(FROM)" $(if $(REPLACE),--replace)
+
+grade: $(READY) ## grade what is not graded yet (NAME=ps2-kl; WORKERS=8, SCHEDULER=address, REQUIRE_SANDBOX=1, FORCE=1)
+	@$(PY) -m coursekit grade $(NAME) $(if $(WORKERS),--workers $(WORKERS)) $(if $(SCHEDULER),--scheduler "$(SCHEDULER)") \
+	  $(if $(REQUIRE_SANDBOX),--require-sandbox) $(if $(FORCE),--force)
+
+formgrader: $(READY) ## open JupyterLab with nbgrader's formgrader, to mark the written answers
+	@$(PY) -m coursekit formgrader
+
+feedback: $(READY) ## write each student's feedback, and the picture of the class (NAME=ps2-kl)
 	@$(PY) -m coursekit feedback $(NAME)
 
-export: $(READY) ## write all grades to grading/grades.csv
-	@$(PY) -m coursekit export
+export: $(READY) ## write the grades to grading/grades.csv (NAME=ps2-kl: only that one; FORM=canvas or moodle)
+	@$(PY) -m coursekit export $(NAME) $(if $(FORM),--form $(FORM))
+
+student-edition: $(READY) ## make the course without its solutions: _build/vae-course-student.zip
+	@$(PY) -m coursekit student-edition
 
 lock: $(READY) ## make requirements.txt from pyproject.toml
 	@$(PY) -m coursekit lock
