@@ -42,7 +42,7 @@ release: $(READY) ## make the student notebooks in exercises/ from solutions/ (N
 bank: $(READY) ## grade the right and wrong answers kept with the assignments, print the table (NAME=ps2-kl)
 	@$(PY) -m coursekit.bank $(NAME)
 
-due: $(READY) ## set when an assignment is due (NAME=ps2-kl WHEN="2026-12-01 23:59")
+due: $(READY) ## set when an assignment is due (NAME=ps2-kl WHEN="2026-12-01 23:59 Europe/Berlin")
 	@$(PY) -m coursekit due $(NAME) $(if $(WHEN),"$(WHEN)")
 
 collect: $(READY) ## take submissions from an LMS download (NAME=ps2-kl FROM=folder-or-zip; REPLACE=1: older ones too)

@@ -42,11 +42,15 @@ c.ExecuteApart.total_timeout = 480  # seconds for a notebook
 c.Execute.shutdown_kernel = "immediate"
 c.Execute.extra_arguments = ["--IPKernelApp.log_level=40"]  # errors only
 
+# Late work, where a due date is set (`make due`): a grace of 15 minutes, then a tenth of the points for each day begun,
+# and nothing after five days.
+c.AssignLatePenalties.plugin_class = "coursekit.late.LatePolicy"
+c.LatePolicy.grace_minutes = 15
+c.LatePolicy.lost_per_day = 0.1
+c.LatePolicy.last_day = 5
+
 # Feedback shows the student's work and the tests' messages: no hidden test, no active content.
-c.GenerateFeedback.preprocessors = [
-    "nbgrader.preprocessors.GetGrades",
-    "coursekit.feedback.KeepSecrets",
-    "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
-]
-c.HTMLExporter.sanitize_html = True
-c.HTMLExporter.filters = {"markdown2html": "coursekit.feedback.markdown_to_html"}
+c.GenerateFeedback.exporter_class = "coursekit.feedback.FeedbackPage"
+c.GenerateFeedback.preprocessors = ["coursekit.feedback.Grades", "coursekit.feedback.KeepSecrets"]
+# Where the book is published; without an address, feedback names the pages to reread and links to none.
+c.FeedbackPage.book_address = ""

@@ -61,6 +61,12 @@ def peeks(f, name): return getattr(f, name)
 def pokes(thing, name, value): setattr(thing, name, value)
 def nan(): return torch.tensor([float("nan"), 1.0])
 def cuts(x): return x.detach()
+def part(x): return x[:, 1]
+def changes_the_result(f):
+    z = torch.zeros(2, 2)
+    values = f(z)
+    values += 5
+    return z
 def pair(x): return x.sum(), (2 * x).detach(), x
 def no_grad_stays(): torch.set_grad_enabled(False)
 
@@ -154,6 +160,16 @@ def test_a_changed_argument_is_changed_here_too(student):
 def test_an_argument_that_comes_back_is_the_same_object(student):
     for x in (torch.rand(2), torch.rand(2, requires_grad=True), 2 * torch.rand(2, requires_grad=True)):
         assert student.same(x) is x
+
+
+def test_a_view_of_an_argument_is_one_here_too(student):
+    x = torch.zeros(3, 2)
+    student.part(x).add_(1)
+    assert x.tolist() == [[0, 1], [0, 1], [0, 1]]
+    y = torch.zeros(2, 3).T  # laid out in another way: a copy comes back
+    assert student.part(y).tolist() == [0, 0, 0]
+    seen = student.changes_the_result(lambda z: z[:, 0])
+    assert seen.tolist() == [[5, 0], [5, 0]]
 
 
 def test_gradients_flow_through(student):

@@ -13,8 +13,9 @@ from coursekit.assignments import release, secret_lines
 from coursekit.bank import copy_course, fill_in, lost_cells
 from coursekit.course import load_config
 from coursekit.errors import CourseError
+from coursekit.export import export
 from coursekit.feedback import KeepSecrets, markdown_to_html
-from coursekit.grading import autograde, export, generate_feedback, gradebook
+from coursekit.grading import autograde, generate_feedback, gradebook
 from coursetools import ROOT, answers, grade_id, hand_in, visible_text
 
 NAME = "ps2-kl"

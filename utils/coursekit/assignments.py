@@ -26,7 +26,7 @@ LONGEST_LINE = 79
 SHORTEST_SECRET = 12
 
 _EMPTY_TALK = re.compile(r"(import|from) |\w+=[\w.]+,?$|.*[(\[{]$")
-_TASK = re.compile(r"^## .*\((\d+(?:\.\d+)?) points?\)\s*$")
+TASK = re.compile(r"^## .*\((\d+(?:\.\d+)?) points?\)\s*$")
 _TOTAL = re.compile(r"\*\*Points\*\* (\d+), of which (\d+) are graded by machine")
 
 
@@ -50,8 +50,19 @@ def _release(name: str, root: Path) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     nbformat.write(notebook, folder / f"{name}.ipynb")
-    convert(GenerateAssignment, name, root)
-    return root / "exercises" / name / f"{name}.ipynb"
+    released = root / "exercises" / name
+    before = root / "_build" / "released" / name
+    if released.is_dir():
+        shutil.rmtree(before, ignore_errors=True)
+        shutil.copytree(released, before)
+    try:
+        convert(GenerateAssignment, name, root)
+    except CourseError:
+        # nbgrader takes the old notebook away before it refuses.
+        if before.is_dir():
+            shutil.copytree(before, released, dirs_exist_ok=True)
+        raise
+    return released / f"{name}.ipynb"
 
 
 def read_source(name: str, root: Path = ROOT) -> NotebookNode:
@@ -108,7 +119,7 @@ def _faults_of_points(notebook: NotebookNode) -> Iterator[str]:
             totals = totals or _TOTAL.search(cell.source)
             for line in cell.source.splitlines():
                 if line.startswith("## "):
-                    heading = _TASK.match(line)
+                    heading = TASK.match(line)
                     task = line if heading else None
                     stated.update({line: float(heading[1])} if heading else {})
         points = float(_metadata(cell).get("points", 0))
@@ -148,7 +159,7 @@ def secret_lines(root: Path = ROOT) -> set[str]:
         for cell in read_source(name, root).cells:
             for line, is_secret in _lines(cell):
                 (secret if is_secret else public).add(line.strip())
-    return {line for line in secret - public if _tells(line)}
+    return {line for line in secret - public if tells(line)}
 
 
 def _lines(cell: NotebookNode) -> Iterator[tuple[str, bool]]:
@@ -159,7 +170,8 @@ def _lines(cell: NotebookNode) -> Iterator[tuple[str, bool]]:
         yield line, bool(whole or kind)
 
 
-def _tells(line: str) -> bool:
+def tells(line: str) -> bool:
+    """Whether a line says anything of an answer: not if it is short, an import or an opening bracket."""
     return len(line) >= SHORTEST_SECRET and not _EMPTY_TALK.match(line)
 
 

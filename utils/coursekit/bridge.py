@@ -24,6 +24,7 @@ from __future__ import annotations
 import builtins
 import contextlib
 import copy
+import ctypes
 import json
 import math
 import random
@@ -39,8 +40,10 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 LARGEST_MESSAGE = 512 * 2**20
+LARGEST_HEADER = 32 * 2**20  # text of JSON, which takes about thirty times the memory once it is read
 DEEPEST_CALL = 50
 LONGEST_TEXT = 20_000
+SIZE_OF_MT19937 = 625 * 4  # bytes: 624 words and the position
 DTYPES = {
     str(dtype): dtype
     for dtype in (
@@ -141,11 +144,16 @@ class Peer:
                     raise RecursionError("the tests and the notebook call each other too deeply")
                 operands = self._unpack(message["operands"], message, tensors, frame)
                 reply, value = {}, getattr(self, f"_op_{message['op']}")(*operands)
+            except BaseException as error:
+                if isinstance(error, BridgeError) and self.examiner:
+                    raise
+                reply, value = {"error": _describe(error)}, None
+            try:
+                self._send(reply, value, frame)
             except BridgeError:
                 raise
-            except BaseException as error:
-                reply, value = {"error": _describe(error)}, None
-            self._send(reply, value, frame)
+            except Exception as error:  # the value cannot be sent: it contains itself, or is larger than the memory
+                self._send({"error": _describe(error)}, None, frame)
         finally:
             self.depth -= 1
             self.frames.remove(frame)
@@ -277,10 +285,14 @@ class Peer:
             raise
         try:
             place = 8 + int.from_bytes(data[:8], "little")
+            if place > LARGEST_HEADER:
+                raise BridgeError("the other side sent too long a list, or too long a text")
             message, tensors = json.loads(data[8:place]), []
             for name, *shape in message["tensors"]:
                 dtype = DTYPES[name]
                 end = place + math.prod(shape) * dtype.itemsize
+                if end < place or end > len(data):
+                    raise BridgeError("the other side sent less than it says")
                 raw = bytearray(data[place:end])
                 tensors.append(
                     (torch.frombuffer(raw, dtype=dtype) if raw else torch.empty(0, dtype=dtype)).reshape(shape)
@@ -388,7 +400,7 @@ class Peer:
             return {"mirror": self._mirror(t, parcel)}
         number = parcel.frame.remember(t) if not parcel.answering else None
         if not t.requires_grad:
-            return {"plain": [parcel.add(t), number]}
+            return {"plain": [parcel.add(t), number, _view_of_argument(t, parcel)]}
         parcel.results.append(t)
         return {"result": [len(parcel.results) - 1, number]}
 
@@ -397,7 +409,11 @@ class Peer:
             return frame.sent[content]
         if tag == "mirror":
             return self._their_mirror(content, tensors)
-        place, number = content
+        if tag == "plain" and content[2] is not None:
+            view = _view(frame.sent[content[2][0]], *content[2][1:])
+            if view is not None:
+                return view
+        place, number = content[:2]
         t = tensors[place] if tag == "plain" else self._results(message, tensors, frame)[place]
         if number is not None:
             frame.receive(number, t)
@@ -608,6 +624,8 @@ class Peer:
             torch.set_rng_state(torch.frombuffer(bytearray.fromhex(news["torch"]), dtype=torch.uint8))
         if "numpy" in news:
             kind, keys, *rest = news["numpy"]
+            if not 0 <= rest[0] <= len(keys):  # NumPy would read beyond its memory
+                raise ValueError("a generator has no such position")
             np.random.set_state((kind, np.array(keys, dtype=np.uint32), *rest))  # noqa: NPY002 (it is the global one)
         if "random" in news:
             version, keys, gauss = news["random"]
@@ -807,6 +825,25 @@ def _rows(info: Any, dims: tuple, inputs: tuple) -> list[Tensor]:
 _is_wrapped = getattr(getattr(torch._C, "_functorch", None), "is_functorch_wrapped_tensor", None)
 
 
+def _view_of_argument(t: Tensor, parcel: _Parcel) -> list | None:
+    """Which argument of the call that is being answered a tensor is a view of, and how.
+
+    What is changed in the one is then changed in the other.
+    """
+    for number, (received, _, _) in parcel.frame.received.items() if parcel.answering and t.numel() else ():
+        if isinstance(received, Tensor) and received.untyped_storage().data_ptr() == t.untyped_storage().data_ptr():
+            return [number, list(t.shape), list(t.stride()), t.storage_offset() - received.storage_offset()]
+    return None
+
+
+def _view(sent: Tensor, shape: list[int], stride: list[int], offset: int) -> Tensor | None:
+    """The same view of what was sent; None where it was laid out in another way, or has no such part."""
+    last = offset + sum((n - 1) * step for n, step in zip(shape, stride, strict=True))
+    if not sent.is_contiguous() or sent.requires_grad or min(offset, *stride, 0) < 0 or last >= sent.numel():
+        return None
+    return sent.as_strided(shape, stride, sent.storage_offset() + offset)
+
+
 def _is_transformed(value: Any) -> bool:
     return _is_wrapped is not None and isinstance(value, Tensor) and _is_wrapped(value)
 
@@ -893,7 +930,12 @@ def attach(address: str, key: str, namespace: dict[str, Any]) -> None:
     """On the student's side: answer the tests' calls of what is in ``namespace`` until they pause."""
     if address not in _attached:
         _attached[address] = Peer(Client(address, authkey=bytes.fromhex(key)), namespace)
-    _attached[address].serve()
+    peer = _attached[address]
+    try:
+        peer.serve()
+    except Exception:
+        peer.connection.close()  # the tests would wait for an answer
+        raise
 
 
 def _named(base: type, name: str) -> type:
@@ -955,13 +997,28 @@ def _bits(t: Tensor) -> Tensor:
 
 
 def _global_state() -> dict[str, Any]:
-    kind, keys, *rest = np.random.get_state()  # noqa: NPY002 (it is the global one)
     return {
         "torch": torch.get_rng_state().numpy().tobytes(),
-        "numpy": (kind, keys.tobytes(), *rest),
+        "numpy": _numpy_state(),
         "random": random.getstate(),
         "grad": torch.is_grad_enabled(),
     }
+
+
+_last_numpy: tuple[bytes, tuple] = (b"", ())
+
+
+def _numpy_state() -> tuple:
+    """The state of NumPy's global generator; it is only asked for, which is slow, where its memory has changed."""
+    global _last_numpy
+    generator = np.random.get_bit_generator()
+    memory = b""
+    if isinstance(generator, np.random.MT19937):
+        memory = ctypes.string_at(generator.ctypes.state_address, SIZE_OF_MT19937)
+    if not memory or memory != _last_numpy[0]:
+        kind, keys, *rest = np.random.get_state()  # noqa: NPY002 (it is the global one)
+        _last_numpy = memory, (kind, keys.tobytes(), *rest)
+    return _last_numpy[1]
 
 
 def _to_json(value: Any) -> Any:

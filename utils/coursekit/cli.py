@@ -44,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
         return sub
 
     due = of_assignment("due", _due, "Set when an assignment is due; without a time, say when it is.")
-    due.add_argument("when", nargs="?", help='such as "2026-12-01 23:59" (this computer\'s time), or "none"')
+    due.add_argument("when", nargs="?", help='such as "2026-12-01 23:59 Europe/Berlin" (UTC without a zone), or "none"')
     collect = of_assignment("collect", _collect, "Take submissions from an LMS download into grading/submitted.")
     collect.add_argument("source", type=Path, help="a folder or a zip archive")
     collect.add_argument("--replace", action="store_true", help="let older files replace newer ones")
@@ -105,7 +105,7 @@ def _due(options: argparse.Namespace) -> None:
     else:
         with gradebook() as book:
             moment = book.find_assignment(options.name).duedate
-    print(f"due: {options.name} {moment or 'has no due date'}")
+    print(f"due: {options.name} {f'{moment:%Y-%m-%d %H:%M} UTC' if moment else 'has no due date'}")
 
 
 def _collect(options: argparse.Namespace) -> None:

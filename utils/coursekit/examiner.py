@@ -61,6 +61,7 @@ class Examiner:
         self.listener = listener
         self.names = Namespace(__name__="__main__", __builtins__=builtins)
         self.borrowed: set[str] = set()
+        self.own: set[str] = set()
 
     def run(self, source: str, name: str, test: bool, leaves: bool = False) -> dict[str, Any]:
         """Run a cell and return its outputs, as a notebook has them.
@@ -76,11 +77,15 @@ class Examiner:
 
         torch.set_grad_enabled(True)
         used, bound = _globals_of(source)
-        wanted = used - bound - set(dir(builtins))
+        wanted = used - bound - self.own - set(dir(builtins))
         foreign = {n for n in wanted if n in self.borrowed or n not in self.names}
-        self.borrowed -= bound
         if not test and _globals_of(source, at_once=True)[0] & foreign:
-            return {"outputs": []}
+            return {"outputs": [], "lost": ""}
+        # A name that a cell is to define stays the tests' own, also if the cell fails before it gets there.
+        self.own |= bound
+        theirs = {n: self.names.get(n) for n in bound & self.borrowed}
+        self.borrowed -= bound
+        lost = ""
         try:
             if test:
                 self._borrow(foreign)
@@ -88,13 +93,16 @@ class Examiner:
             outputs = self._execute(source, name)
             if leaves:
                 self._leave(before)
-        except BridgeError as error:
-            outputs = [_error(error, [f"{type(error).__name__}: {error}"])]
+        except Exception as error:  # a test's own became its output
+            outputs, lost = [_error(error, [f"{type(error).__name__}: {error}"])], str(error) or type(error).__name__
         finally:
-            with contextlib.suppress(BridgeError):
+            for taken, value in theirs.items():
+                if self.names.get(taken) is value:
+                    dict.pop(self.names, taken, None)
+            with contextlib.suppress(Exception):
                 if test and self.names.peer is not None:
                     self.names.peer.ask("pause")
-        return {"outputs": outputs}
+        return {"outputs": outputs, "lost": lost}
 
     def _borrow(self, wanted: set[str]) -> None:
         if self.names.peer is None:

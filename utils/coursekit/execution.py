@@ -18,6 +18,7 @@ import json
 import os
 import secrets
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from multiprocessing.connection import Connection, Listener
@@ -40,6 +41,8 @@ REPORT = "coursekit"  # the notebook's metadata under which the report of this r
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "MPLBACKEND": "module://matplotlib_inline.backend_inline"}
 ANSWER = 5  # seconds that a process has to react to being interrupted
 LONGEST_PRINT = 20_000
+MOST_REPLIES = 100
+MOST_OUTPUT = 20_000_000  # characters of all outputs of a notebook
 
 
 class ExecuteApart(Execute):
@@ -56,7 +59,8 @@ class ExecuteApart(Execute):
         self.over = ""  # why the rest of the notebook is not run, once it is not
         self.deadline = time.monotonic() + self.total_timeout
         self.preparations = self._read_preparations(resources)
-        self.attached = False
+        self.characters = 0  # of outputs so far
+        self.watchdog = threading.Timer(0, lambda: None)
         folder = Path(resources["metadata"]["path"]).resolve()
         with tempfile.TemporaryDirectory(prefix="grade-") as scratch:
             self.runtime, self.private = Path(scratch, "kernel"), Path(scratch, "examiner")
@@ -75,6 +79,7 @@ class ExecuteApart(Execute):
                     try:
                         super().preprocess(nb, resources, km=self.km_given)
                     finally:
+                        self.watchdog.cancel()
                         self._stop_kernel()
             except (RuntimeError, OSError, TimeoutError) as error:
                 self.flags.append(f"the notebook could not be run to its end ({type(error).__name__}: {error})")
@@ -91,11 +96,12 @@ class ExecuteApart(Execute):
         self._check_assign_resources(resources)
         if cell.cell_type != "code":
             return cell, self.resources
-        cell.outputs = []
+        test = is_grade(cell) and not is_solution(cell)
+        # nbgrader gives all the points to a test that puts out nothing: so it never does before it has been run.
+        cell.outputs = [_failure("NotRun", "This test did not come to its end.")] if test else []
         cell.metadata["coursekit_ran"] = True
         if not self.over and time.monotonic() > self.deadline:
             self._give_up(f"the whole notebook took longer than {self.total_timeout} seconds")
-        test = is_grade(cell) and not is_solution(cell)
         if self.over:
             if test or cell.source.strip():
                 cell.outputs = [_failure("NotRun", f"This cell was not run, because {self.over}.")]
@@ -109,9 +115,23 @@ class ExecuteApart(Execute):
         return cell, self.resources
 
     def start_new_kernel_client(self) -> Any:
-        """As nbclient's."""
+        """As nbclient's. The time of the notebook counts from here: the first process to fork from takes long."""
         with self._clock("kernel start"):
-            return super().start_new_kernel_client()
+            started = super().start_new_kernel_client()
+        self.deadline = time.monotonic() + self.total_timeout
+        self.watchdog = threading.Timer(self.total_timeout + 2 * ANSWER, self._kill)
+        self.watchdog.daemon = True
+        self.watchdog.start()
+        return started
+
+    def process_message(self, msg: dict, cell: NotebookNode, cell_index: int) -> NotebookNode | None:
+        """As nbclient's, until the outputs of the notebook are too long."""
+        if msg["msg_type"] != "status":
+            self.characters += len(repr(msg["content"]))
+            if self.characters > MOST_OUTPUT:
+                self.flags.append("very long outputs were left out")
+                return None
+        return super().process_message(msg, cell, cell_index)
 
     @contextlib.contextmanager
     def _clock(self, step: str) -> Iterator[None]:
@@ -155,6 +175,8 @@ class ExecuteApart(Execute):
             self.flags.append(f"the test {name} took longer than {seconds} seconds")
             return
         cell.outputs = [nbformat.from_dict(output) for output in reply["outputs"]]
+        if reply["lost"]:
+            self.flags.append(f"the test {name} could not reach the notebook: {reply['lost'][:200]}")
         if printed:
             cell.outputs.insert(0, nbformat.v4.new_output("stream", name="stdout", text=printed))
 
@@ -176,16 +198,15 @@ class ExecuteApart(Execute):
         printed: list[str] = []
         deadline, interrupted = time.monotonic() + ANSWER, False
         while True:
-            try:
+            kind, content = "", {}
+            with contextlib.suppress(Exception):  # nothing came, or nothing that can be read
                 message = await self.kc.get_iopub_msg(timeout=max(0.05, min(0.5, deadline - time.monotonic())))
-            except Exception:
-                message = None
-            if message is not None and message["parent_header"].get("msg_id") == request:
-                content = message["content"]
-                if message["msg_type"] == "stream" and sum(map(len, printed)) < LONGEST_PRINT:
-                    printed.append(str(content.get("text", ""))[:LONGEST_PRINT])
-                if message["msg_type"] == "status" and content.get("execution_state") == "idle":
-                    break
+                if message["parent_header"]["msg_id"] == request:
+                    kind, content = message["msg_type"], dict(message["content"])
+            if kind == "stream" and sum(map(len, printed)) < LONGEST_PRINT:
+                printed.append(str(content.get("text", ""))[:LONGEST_PRINT])
+            if kind == "status" and content.get("execution_state") == "idle":
+                break
             if not await self.km.is_alive():
                 self._give_up("the kernel died while a test called the notebook's functions")
                 break
@@ -196,7 +217,7 @@ class ExecuteApart(Execute):
                 await self.km.interrupt_kernel()
                 deadline, interrupted = time.monotonic() + ANSWER, True
         with contextlib.suppress(Exception):  # the reply to the request, which nobody else reads
-            while True:
+            for _ in range(MOST_REPLIES):
                 await self.kc.get_shell_msg(timeout=0.01)
         return "".join(printed)
 
@@ -204,6 +225,14 @@ class ExecuteApart(Execute):
         self.over = self.over or why
         self.flags.append(why)
         self._stop_kernel()
+
+    def _kill(self) -> None:
+        """End what keeps on talking, whatever this process waits for; called from another thread."""
+        self.flags.append(f"the whole notebook took longer than {self.total_timeout} seconds")
+        with contextlib.suppress(Exception):
+            self.km_given.provisioner.process.kill()
+        with contextlib.suppress(Exception):
+            self.examiner.kill()
 
     def _stop_kernel(self) -> None:
         with contextlib.suppress(Exception):
