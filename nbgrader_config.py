@@ -37,8 +37,8 @@ c.Autograde.autograde_preprocessors = [
     "nbgrader.preprocessors.AssignLatePenalties",
     "nbgrader.preprocessors.CheckCellMetadata",
 ]
-c.Execute.timeout = 60  # seconds for each cell
-c.ExecuteApart.total_timeout = 480  # seconds for a notebook
+c.Execute.timeout = 120  # seconds for each cell
+c.ExecuteApart.total_timeout = 300  # seconds for a notebook
 c.Execute.shutdown_kernel = "immediate"
 c.Execute.extra_arguments = ["--IPKernelApp.log_level=40"]  # errors only
 

@@ -30,7 +30,9 @@ import math
 import random
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from multiprocessing.connection import Client, Connection
 from typing import Any
 
@@ -43,6 +45,7 @@ LARGEST_MESSAGE = 512 * 2**20
 LARGEST_HEADER = 32 * 2**20  # text of JSON, which takes about thirty times the memory once it is read
 DEEPEST_CALL = 50
 LONGEST_TEXT = 20_000
+RECENT = 16
 SIZE_OF_MT19937 = 625 * 4  # bytes: 624 words and the position
 DTYPES = {
     str(dtype): dtype
@@ -80,6 +83,7 @@ class Peer:
         self.exported: dict[int, Any] = {}  # what the other side has a stand-in for
         self.numbers: dict[int, int] = {}  # id() of an exported object to its number
         self.standins: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+        self.recent: deque = deque(maxlen=RECENT)  # stand-ins that are likely to be wanted again
         self.records: dict[int, tuple[list[Tensor], list[Tensor]]] = {}
         self.mirrors: dict[tuple[bool, int], _Mirror] = {}  # (mine?, number)
         self.mirrored: dict[int, tuple[bool, int]] = {}  # id() of a mirrored tensor to its key
@@ -572,6 +576,7 @@ class Peer:
                 base = RemoteCallable if packed["call"] else Remote
                 standin = _named(base, packed["type"])(self, number, packed["name"])
             self.standins[number] = standin
+            self.recent.append(standin)
             weakref.finalize(standin, self.released.append, ["object", number]).atexit = False
         if "module" in packed:
             parts = packed["module"]
@@ -938,6 +943,7 @@ def attach(address: str, key: str, namespace: dict[str, Any]) -> None:
         raise
 
 
+@lru_cache(maxsize=256)
 def _named(base: type, name: str) -> type:
     name = name if name.isidentifier() else base.__name__
     return type(name, (base,), {"__module__": "notebook"})

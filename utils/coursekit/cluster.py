@@ -8,6 +8,7 @@ same holds for a cluster of this machine's cores and for one that was started el
 from __future__ import annotations
 
 import logging
+import os
 import tempfile
 import time
 from collections import deque
@@ -50,7 +51,9 @@ class _Piece(NamedTuple):
 
 @contextmanager
 def cluster(address: str | None = None, workers: int | None = None) -> Iterator[Client]:
-    """A client of the scheduler at an address, or of worker processes of this machine, by default one per core.
+    """A client of the scheduler at an address, or of worker processes of this machine.
+
+    Of these there are ``workers``, or as many as the variable ``COURSEKIT_WORKERS`` says, or one per core.
 
     Raises ``CourseError`` if nothing answers at that address.
     """
@@ -70,7 +73,7 @@ def cluster(address: str | None = None, workers: int | None = None) -> Iterator[
         # No dashboard, and nothing that listens beyond this machine. What the kernels use is not counted in a
         # worker's memory, and limited elsewhere.
         LocalCluster(
-            n_workers=workers or CPU_COUNT,
+            n_workers=workers or int(os.environ.get("COURSEKIT_WORKERS", CPU_COUNT)),
             threads_per_worker=1,
             processes=True,
             host="127.0.0.1",

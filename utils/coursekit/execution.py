@@ -43,6 +43,7 @@ ANSWER = 5  # seconds that a process has to react to being interrupted
 LONGEST_PRINT = 20_000
 MOST_REPLIES = 100
 MOST_OUTPUT = 20_000_000  # characters of all outputs of a notebook
+ENDLESS_OUTPUT = 50 * MOST_OUTPUT
 
 
 class ExecuteApart(Execute):
@@ -130,6 +131,8 @@ class ExecuteApart(Execute):
             self.characters += len(repr(msg["content"]))
             if self.characters > MOST_OUTPUT:
                 self.flags.append("very long outputs were left out")
+                if self.characters > ENDLESS_OUTPUT:  # faster than it can be read, it would fill this process
+                    self.km_given.provisioner.process.kill()
                 return None
         return super().process_message(msg, cell, cell_index)
 

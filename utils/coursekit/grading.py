@@ -459,9 +459,8 @@ class _Run:
         database.flush()
         database.refresh(submission, ["score", "max_score", "late_submission_penalty"])
         why = standing.why.removesuffix(UNTIMED).removesuffix("; ")
-        why = "; ".join(
-            filter(None, [why, note if due is not None and timestamp is None and self._some_have_times() else ""])
-        )
+        untimed = due is not None and timestamp is None and self._some_have_times()
+        why = "; ".join(filter(None, [why, UNTIMED if untimed else ""]))
         return standing._replace(
             status="flagged" if why else "graded",
             why=why,
