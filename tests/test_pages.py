@@ -11,7 +11,7 @@ import pytest
 
 from coursekit import project
 
-SOURCES = [page for page in project.pages() if "{code-cell}" in page.read_text("utf-8")]
+SOURCES = [page for page in project.pages() if page.read_text("utf-8").startswith("---\njupytext:")]
 
 
 @pytest.mark.slow
