@@ -46,6 +46,7 @@ from traitlets.config import Config
 
 from .assignments import read_source, release
 from .cluster import CPU_COUNT, DiedError, TooLongError, cluster, spread
+from .collect import read_collected
 from .course import convert, course_directory, load_config, programs_on_path, source_path
 from .errors import CourseError
 from .project import ROOT
@@ -177,7 +178,7 @@ class _Feedback(GenerateFeedback):
     def init_notebooks(self) -> None:
         """Find the autograded notebooks of the assignment."""
         name = self.coursedir.assignment_id
-        students = sorted(path.name for path in Path(self._format_source(name, ".")).parents[1].glob("*"))
+        students = sorted(path.name for path in Path(self._format_source(name, "-")).parents[1].glob("*"))
         self.assignments, self.notebooks = {}, []
         for student in students:
             folder = Path(self._format_source(name, student))
@@ -243,6 +244,8 @@ class _Run:
         self.package = _package(name, root, book, _task_config(self.config), require_sandbox)
         self.salt = _salt(self.package)
         self.standings: dict[str, Standing] = {}
+        collected = read_collected(name, root).values()
+        self.refused = {found.student: found.why for found in collected if found.status == "refused"}
         self.warned = False
 
     def start(
@@ -284,7 +287,10 @@ class _Run:
         """Give a student a standing without grading, if that is possible."""
         if not os.path.lexists(self._folder(self.directory.submitted_directory, student)):
             score, best = self._score(student)
-            self.standings[student] = Standing(student, "missing", KEPT if score is not None else "", score, best)
+            kept = KEPT if score is not None else ""
+            refused = self.refused.get(student, "")
+            status, why = ("failed", f"Refused when collected: {refused}") if refused else ("missing", "")
+            self.standings[student] = Standing(student, status, " ".join(filter(None, [why, kept])), score, best)
             return True
         if _is_broken(student):
             shown = student.encode("utf-8", "replace").decode()
