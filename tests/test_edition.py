@@ -131,6 +131,32 @@ def test_tests_that_are_there_can_be_collected(unpacked):
     shutil.rmtree(unpacked / "tests" / "__pycache__", ignore_errors=True)
 
 
+@pytest.mark.slow
+def test_the_book_is_built_from_it(archive, tmp_path):
+    """With the results that pages had here: what they need is not executed again, and nothing else is taken along."""
+    with zipfile.ZipFile(archive) as file:
+        file.extractall(tmp_path)
+    root = tmp_path / "vae-course-student"
+    data = os.environ.get("VAELAB_DATA")
+    environment = {**os.environ, "PYTHONPATH": str(root / "utils")}
+    environment |= {"VAELAB_DATA": str((ROOT / data).resolve())} if data else {}
+
+    def run(*arguments: str) -> str:
+        command = [sys.executable, *arguments]
+        done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=900)
+        assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
+        return done.stdout
+
+    shutil.copytree(ROOT / "_build" / ".jupyter_cache", root / "_build" / ".jupyter_cache")
+    known = run("-c", "from coursekit.project import environment; print(environment(), end='')")
+    (root / "_build" / "environment.txt").write_text(known, "utf-8")
+    run("-m", "coursekit", "book")
+    pages = {path.name for path in (root / "_build" / "html" / "book").glob("*.html")}
+    assert {path.with_suffix(".html").name for path in project.pages(ROOT) if path.parent.name == "book"} <= pages
+    executed = (root / "_build" / "book.log").read_text("utf-8").count("Executing notebook")
+    assert executed == 0
+
+
 def test_the_same_files_make_the_same_bytes(archive, tmp_path):
     assert student_edition(ROOT, tmp_path / "again.zip").read_bytes() == archive.read_bytes()
 

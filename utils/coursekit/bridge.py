@@ -54,6 +54,7 @@ DTYPES = {
         *(torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool),
     )
 }
+NAMES = {dtype: name for name, dtype in DTYPES.items()}
 # What a student's code may do with a module that a test hands over, beside calling it and reading what the test's own
 # class defines.
 MODULE_METHODS = {
@@ -267,16 +268,14 @@ class Peer:
         message["mirrors"] = self._pack_mirrors(parcel)
         message["globals"] = self._pack_globals()
         message["released"] = []
-        if (
-            message.get("op") != "fetch"
-        ):  # whoever fetches is in the middle of a message, which may name what was let go
+        # Whoever fetches is in the middle of a message, which may name what was let go of.
+        if message.get("op") != "fetch":
             message["released"] = list(self.released)
             self.released.clear()
-        message["tensors"] = [[str(t.dtype), *t.shape] for t in parcel.tensors]
+        message["tensors"] = parcel.shapes
         header = json.dumps(message).encode()
-        body = [t.reshape(-1).view(torch.uint8).numpy().tobytes() for t in parcel.tensors]
         try:
-            self.connection.send_bytes(b"".join([len(header).to_bytes(8, "little"), header, *body]))
+            self.connection.send_bytes(b"".join([len(header).to_bytes(8, "little"), header, *parcel.tensors]))
         except OSError as error:
             raise BridgeError("the connection is closed") from error
 
@@ -332,7 +331,7 @@ class Peer:
             return {"yours": value._number}
         if kind in (Tensor, nn.Parameter):
             return self._pack_tensor(value, parcel)
-        if isinstance(value, Tensor) and not self.examiner and str(value.dtype) in DTYPES:
+        if isinstance(value, Tensor) and not self.examiner and value.dtype in NAMES:
             return self._pack_tensor(value.as_subclass(Tensor), parcel)
         if isinstance(value, np.ndarray | np.generic) and f"torch.{value.dtype}" in DTYPES:
             return {"numpy": parcel.add(torch.from_numpy(np.array(value))), "scalar": isinstance(value, np.generic)}
@@ -398,7 +397,7 @@ class Peer:
             for number, (received, _, _) in parcel.frame.received.items():
                 if received is t:
                     return {"back": number}
-        if str(t.dtype) not in DTYPES or t.layout != torch.strided or t.is_quantized or t.device.type == "meta":
+        if t.dtype not in NAMES or t.layout != torch.strided or t.is_quantized or t.device.type == "meta":
             return self._pack_object(t, parcel)
         if self._key(t) or (t.requires_grad and t.is_leaf):
             return {"mirror": self._mirror(t, parcel)}
@@ -920,11 +919,14 @@ class _Parcel:
 
     def __init__(self, frame: _Frame, answering: bool) -> None:
         self.frame, self.answering = frame, answering
-        self.tensors: list[Tensor] = []
+        self.tensors: list[bytes] = []
+        self.shapes: list[list] = []
         self.results: list[Tensor] = []
 
     def add(self, t: Any) -> int:
-        self.tensors.append(t.detach().cpu().clone(memory_format=torch.contiguous_format))
+        t = t.detach().cpu()
+        self.shapes.append([NAMES[t.dtype], *t.shape])
+        self.tensors.append((t.view(torch.int16) if t.dtype is torch.bfloat16 else t).numpy().tobytes())
         return len(self.tensors) - 1
 
 
