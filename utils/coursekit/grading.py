@@ -477,7 +477,7 @@ class _Run:
 
     def _some_have_times(self) -> bool:
         """Whether it is known of anybody when the work came in: of nobody, if the platform does not tell."""
-        folder = Path(self.directory.format_path(self.directory.submitted_directory, ".", self.name)).parents[1]
+        folder = self._folder(self.directory.submitted_directory, "-").parent.parent
         return any(folder.glob(f"*/{self.name}/{TIMESTAMP}"))
 
     def _penalty(self, student: str, score: float, late: float) -> float | None:
