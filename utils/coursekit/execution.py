@@ -221,7 +221,9 @@ class ExecuteApart(Execute):
                 deadline, interrupted = time.monotonic() + ANSWER, True
         with contextlib.suppress(Exception):  # the reply to the request, which nobody else reads
             for _ in range(MOST_REPLIES):
-                await self.kc.get_shell_msg(timeout=0.01)
+                reply = await self.kc.get_shell_msg(timeout=0.01)
+                if reply["parent_header"]["msg_id"] == request:
+                    break
         return "".join(printed)
 
     def _give_up(self, why: str) -> None:
