@@ -70,13 +70,15 @@ def cluster(address: str | None = None, workers: int | None = None) -> Iterator[
         return
     with (
         tempfile.TemporaryDirectory(prefix="ck-", ignore_cleanup_errors=True) as folder,
-        # No dashboard, and nothing that listens beyond this machine. What the kernels use is not counted in a
-        # worker's memory, and limited elsewhere.
+        # No dashboard, nothing that listens beyond this machine, and certificates for this run alone, so that no other
+        # user of the machine can send work to its workers. What the kernels use is not counted in a worker's memory,
+        # and limited elsewhere.
         LocalCluster(
             n_workers=workers or int(os.environ.get("COURSEKIT_WORKERS", CPU_COUNT)),
             threads_per_worker=1,
             processes=True,
             host="127.0.0.1",
+            security=True,
             dashboard_address="127.0.0.1:0",
             scheduler_kwargs={"dashboard": False},
             memory_limit=0,
