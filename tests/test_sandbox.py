@@ -109,7 +109,7 @@ def test_only_python_the_packages_and_its_own_folders_exist(
         )
     seen = json.loads(output)
     assert seen["hidden"] == []
-    assert seen["course"] == ["utils"]
+    assert set(seen["course"]) - {".venv"} == {"utils"}  # Python itself may live there
     assert seen["near"] == ["work"]
     assert Path(another).name not in seen["temporary"]
     assert runtime.name in seen["temporary"]

@@ -298,6 +298,7 @@ def test_a_button_redraws():
 
 
 def test_explorers_leave_the_style_of_the_notebook_alone():
+    plt.close("all")  # what other tests left
     before = dict(plt.rcParams)
     widgets.kl_explorer()
     assert dict(plt.rcParams) == before
