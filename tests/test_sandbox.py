@@ -115,7 +115,7 @@ def test_only_python_the_packages_and_its_own_folders_exist(
     assert runtime.name in seen["temporary"]
     assert seen["devices"] == sorted([*sandbox.DEVICES, "fd", "ptmx", "pts", "shm", "stderr", "stdin", "stdout"])
     assert seen["accounts"].count("\n") == 1
-    assert f"{ROOT}/" not in seen["variables"].replace(f"{ROOT}/utils", "")
+    assert f"{ROOT}/" not in seen["variables"].replace(f"{ROOT}/utils", "").replace(f"{ROOT}/.venv", "")
 
 
 @isolated
