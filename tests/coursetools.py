@@ -6,9 +6,34 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+from coursekit.assignments import release
 from coursekit.bank import Answer, fill_in, read_bank, reference_functions
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+HEADER = """\
+---
+jupytext:
+  text_representation:
+    extension: .md
+    format_name: myst
+kernelspec:
+  display_name: Python 3 (ipykernel)
+  language: python
+  name: python3
+---
+"""
+
+
+def small_course(root: Path, name: str, source: str) -> Path:
+    """A course of one assignment, with this course's settings, released."""
+    path = root / "solutions" / name / f"{name}.md"
+    path.parent.mkdir(parents=True)
+    path.write_text(source, encoding="utf-8")
+    (root / "nbgrader_config.py").write_bytes((ROOT / "nbgrader_config.py").read_bytes())
+    release([name], root)
+    return root
 
 
 def grade_id(cell: NotebookNode) -> str | None:

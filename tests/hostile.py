@@ -16,18 +16,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-NAME = "tiny"
-SOURCE = """---
-jupytext:
-  text_representation:
-    extension: .md
-    format_name: myst
-kernelspec:
-  display_name: Python 3 (ipykernel)
-  language: python
-  name: python3
----
+from coursetools import HEADER
 
+NAME = "tiny"
+SOURCE = (
+    HEADER
+    + """
 # A tiny assignment
 
 **Points** 10, of which 8 are graded by machine.
@@ -164,6 +158,7 @@ One point for the secret of marking, one for naming the rule behind it.
 
 The sample answer, which nobody but the instructor may read.
 """
+)
 SECRETS = (
     *("twice_as_much", "measured_values", "secret_of_double", "secret_of_width", "hidden_double", "hidden_width"),
     *("BEGIN HIDDEN", "BEGIN SOLUTION", "BEGIN MARK", "secret of marking", "The sample answer"),

@@ -134,7 +134,7 @@ def test_moodle_folders(course, tmp_path, by_roster):
         ("Anna Müller_1234_assignsubmission_file_/ps2.ipynb", with_note("a")),
         ("Anna Müller_1234_assignsubmission_onlinetext_/onlinetext.html", b"<p>"),
         ("Seán O_Brien_1235_assignsubmission_file_/my final version (2).ipynb", with_note("b")),
-        ("Mia Lou van der Berg_1236_assignsubmission_file_/work/ps2-kl.ipynb", with_note("c")),
+        ("Mia Lou van der Berg_1236_assignsubmission_file_/answers/ps2-kl.ipynb", with_note("c")),
     )
     results = collect(NAME, source, course)
     ids = IDS if by_roster else ["Anna Müller", "Mia Lou van der Berg", "Seán O_Brien"]

@@ -17,11 +17,10 @@ import psutil
 import pytest
 
 from coursekit import warm
-from coursekit.assignments import release
 from coursekit.grading import generate_feedback, grade, gradebook
 from coursekit.sandbox import not_enforced
 from coursekit.status import Standing
-from coursetools import ROOT, visible_text
+from coursetools import small_course, visible_text
 from hostile import CASES, HONEST, MARKER, NAME, OTHERS_WORDS, SECRETS, SOURCE, Case, hand_in
 
 pytestmark = pytest.mark.slow
@@ -132,18 +131,7 @@ def in_gradebook(course: Path) -> dict[str, dict]:
 @pytest.fixture(scope="module")
 def released(tmp_path_factory):
     """The tiny course, released."""
-    root = tmp_path_factory.mktemp("released")
-    source = root / "solutions" / NAME / f"{NAME}.md"
-    source.parent.mkdir(parents=True)
-    source.write_text(SOURCE, encoding="utf-8")
-    settings = (ROOT / "nbgrader_config.py").read_text(encoding="utf-8")
-    settings += (
-        '\nc.GenerateFeedback.exporter_class = "coursekit.feedback.FeedbackPage"\n'
-        'c.GenerateFeedback.preprocessors = ["coursekit.feedback.Grades", "coursekit.feedback.KeepSecrets"]\n'
-    )
-    (root / "nbgrader_config.py").write_text(settings, encoding="utf-8")
-    release([NAME], root)
-    return root
+    return small_course(tmp_path_factory.mktemp("released"), NAME, SOURCE)
 
 
 @pytest.fixture(scope="module")

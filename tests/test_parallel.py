@@ -26,7 +26,6 @@ from nbgrader.preprocessors import NbGraderPreprocessor, SaveAutoGrades
 from sqlalchemy.exc import SAWarning
 
 from coursekit import grading, late, status
-from coursekit.assignments import release
 from coursekit.cluster import cluster, spread
 from coursekit.course import convert
 from coursekit.errors import CourseError
@@ -35,21 +34,12 @@ from coursekit.late import LatePolicy, set_due
 from coursekit.status import Standing, append_status, read_status, status_path, write_status
 from coursekit.submission import UnusableError, read_submission
 from coursekit.task import grade_submission
-from coursetools import ROOT, grade_id
+from coursetools import HEADER, grade_id, small_course
 
 NAME = "tiny"
-SOURCE = """\
----
-jupytext:
-  text_representation:
-    extension: .md
-    format_name: myst
-kernelspec:
-  display_name: Python 3 (ipykernel)
-  language: python
-  name: python3
----
-
+SOURCE = (
+    HEADER
+    + """
 # A tiny assignment
 
 **Points** 4, of which 3 are graded by machine.
@@ -91,6 +81,7 @@ assert twice(-3) == -6, "minus three"
 Any.
 === END MARK SCHEME ===
 """
+)
 # nbgrader calls this in the worker before it converts: it counts, and does what a comment in an answer asks for.
 HOOK = """
 
@@ -109,7 +100,6 @@ def _note(assignment, student, notebooks):
         time.sleep(1000)
 
 c.Autograde.pre_convert_hook = _note
-c.AssignLatePenalties.plugin_class = "coursekit.late.LatePolicy"
 """
 RIGHT = "return 2 * x"
 HALF = "return 2 * abs(x)"
@@ -119,13 +109,7 @@ SLOW = pytest.mark.slow
 @pytest.fixture(scope="module")
 def released(tmp_path_factory):
     """The tiny course, released, with nothing handed in."""
-    root = tmp_path_factory.mktemp("released")
-    source = root / "solutions" / NAME / f"{NAME}.md"
-    source.parent.mkdir(parents=True)
-    source.write_text(SOURCE, encoding="utf-8")
-    (root / "nbgrader_config.py").write_bytes((ROOT / "nbgrader_config.py").read_bytes())
-    release([NAME], root)
-    return root
+    return small_course(tmp_path_factory.mktemp("released"), NAME, SOURCE)
 
 
 @pytest.fixture

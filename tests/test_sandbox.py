@@ -567,8 +567,8 @@ def test_a_sandboxed_kernel_runs_torch(tmp_path: Path, monkeypatch: pytest.Monke
 
 def prepare(path: Path) -> tuple[Path, Path]:
     """A working folder and one for sockets."""
-    folder, runtime = path / "work", path / "r"
-    folder.mkdir()
+    folder, runtime = path / ("a-long-name-" * 10) / "work", path / "r"
+    folder.mkdir(parents=True)
     runtime.mkdir()
     (folder / "torch.py").write_text("raise Exception('a shadow')")
     (folder / "helper.py").write_text("answer = 42")

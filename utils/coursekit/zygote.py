@@ -330,6 +330,7 @@ def _set_environment(request: dict) -> None:
             env["PATH"] = os.pathsep.join([sysconfig.get_path("scripts"), "/usr/local/bin", "/usr/bin", "/bin"])
         scratch = os.path.join(home, ".scratch")
         os.makedirs(scratch, exist_ok=True)
+        scratch = sandbox.SCRATCH if isolated else scratch
         places = ("TMPDIR", "TMP", "TEMP", "MPLCONFIGDIR", "IPYTHONDIR", "XDG_CACHE_HOME")
         env |= {"HOME": home} | dict.fromkeys(places, scratch)
     os.environ.clear()
