@@ -12,7 +12,8 @@ import pytest
 import torch
 from torch import nn
 
-from coursekit.bridge import BridgeError, Peer, Remote
+from coursekit.bridge import MOST_FILES, BridgeError, Peer, Remote
+from coursekit.examiner import Examiner
 
 STUDENT = """
 import numpy as np
@@ -59,6 +60,10 @@ def copy_of(model):
 def deep(f, n): return f(n)
 def peeks(f, name): return getattr(f, name)
 def pokes(thing, name, value): setattr(thing, name, value)
+def writes(name, text):
+    import pathlib
+    pathlib.Path(name).parent.mkdir(parents=True, exist_ok=True)
+    pathlib.Path(name).write_text(text)
 def nan(): return torch.tensor([float("nan"), 1.0])
 def cuts(x): return x.detach()
 def part(x): return x[:, 1]
@@ -100,7 +105,8 @@ def session(tmp_path_factory):
         attach({address!r}, "00" * 8, names)
     """
     with Listener(address, authkey=bytes(8)) as listener:
-        process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)])
+        (folder / "work").mkdir()
+        process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], cwd=folder / "work")
         yield Peer(listener.accept())
         process.kill()
         process.wait()
@@ -316,6 +322,59 @@ def test_a_student_trains_a_tests_module(student, kind):
         assert torch.allclose(mine, theirs, atol=1e-6)
     again = student.copies(model)
     assert torch.equal(again[0].weight, model[0].weight)
+
+
+def test_a_student_may_pin_notes_on_what_a_test_hands_over(student):
+    model = nn.Linear(2, 2)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for thing in (model, optimizer):
+        with pytest.raises(AttributeError):
+            student.peeks(thing, "steps")
+        student.pokes(thing, "steps", 1)
+        student.pokes(thing, "steps", 2)
+        assert student.peeks(thing, "steps") == thing.steps == 2
+        for name, value in (("_steps", 1), ("other", [1]), ("state_dict", 1), ("__class__", 1)):
+            with pytest.raises(AttributeError):
+                student.pokes(thing, name, value)
+    with pytest.raises(AttributeError):
+        student.pokes(model, "weight", 1.0)
+    with pytest.raises(AttributeError):
+        student.pokes(optimizer, "param_groups", 1.0)
+
+
+def test_plain_files_cross_when_they_are_new_or_changed(session, student):
+    for name in ("a.csv", "deep/er/b.txt", "module.py", "copy.ipynb", ".hidden", ".git/config", "odd\nname"):
+        student.writes(name, "1")
+    changed, gone = session.ask("files", {})
+    assert {name: content.tobytes() for name, _, content in changed} == {"a.csv": b"1", "deep/er/b.txt": b"1"}
+    assert gone == []
+    known = {name: state for name, state, _ in changed}
+    assert session.ask("files", known) == ([], [])
+    student.writes("a.csv", "longer")
+    changed, gone = session.ask("files", {**known, "c.txt": [1, 1]})
+    assert [(name, content.tobytes()) for name, _, content in changed] == [("a.csv", b"longer")]
+    assert gone == ["c.txt"]
+
+
+def test_the_examiner_writes_no_file_outside_its_folder(tmp_path, monkeypatch):
+    class Liar:
+        def __init__(self, *names):
+            self.names = names
+
+        def ask(self, op, known):
+            return [[name, [1, 1], np.zeros(1, np.uint8)] for name in self.names], []
+
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    for name in ("../out", "/tmp/out", "a/../../out", ".profile", "a/.b", "", "a//b", "x" * 200, "a\0b", 3, None):
+        examiner = Examiner(None)
+        examiner.names.peer = Liar(name)
+        with pytest.raises(BridgeError, match="files cannot be copied"):
+            examiner._fetch_files()
+    examiner.names.peer = Liar(*(f"file{i}" for i in range(MOST_FILES + 1)))
+    with pytest.raises(BridgeError, match="files cannot be copied"):
+        examiner._fetch_files()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["work"]
 
 
 def test_nan_is_no_change(student):

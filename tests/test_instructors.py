@@ -207,7 +207,7 @@ def test_the_statuses_are_those_that_there_are():
 
 def test_the_summary_is_printed_like_that():
     standings = [
-        *(Standing(f"a{n}", "graded", seconds=1.34, late=float(n < 11)) for n in range(287)),
+        *(Standing(f"a{n}", "graded", seconds=2.344, late=float(n < 11)) for n in range(287)),
         *(Standing(f"b{n}", "flagged", "why", seconds=2.903) for n in range(6)),
         *(Standing(f"c{n}", "failed", "why") for n in range(2)),
         *(Standing(f"d{n}", "missing") for n in range(5)),

@@ -25,15 +25,19 @@ import builtins
 import contextlib
 import copy
 import ctypes
+import itertools
 import json
 import math
+import os
 import random
+import re
 import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from multiprocessing.connection import Client, Connection
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -46,6 +50,8 @@ LARGEST_HEADER = 32 * 2**20  # text of JSON, which takes about thirty times the 
 DEEPEST_CALL = 50
 LONGEST_TEXT = 20_000
 RECENT = 16
+MOST_FILES = 200
+LARGEST_FILES = 100 * 2**20  # bytes of all files
 SIZE_OF_MT19937 = 625 * 4  # bytes: 624 words and the position
 DTYPES = {
     str(dtype): dtype
@@ -61,6 +67,7 @@ MODULE_METHODS = {
     *("train", "eval", "training", "forward", "zero_grad", "requires_grad_", "parameters", "state_dict"),
     *("to", "double", "float", "half", "bfloat16"),
 }
+PLAIN_PART = re.compile(r"\w[\w .()+=@-]{0,99}")
 OPTIMIZER_METHODS = {"zero_grad", "step", "param_groups", "defaults", "state_dict"}
 
 
@@ -89,6 +96,7 @@ class Peer:
         self.mirrors: dict[tuple[bool, int], _Mirror] = {}  # (mine?, number)
         self.mirrored: dict[int, tuple[bool, int]] = {}  # id() of a mirrored tensor to its key
         self.released: list[list] = []
+        self.notes: weakref.WeakKeyDictionary[Any, set[str]] = weakref.WeakKeyDictionary()
         self.globals: dict[str, Any] = {}
 
     # ---- asking
@@ -188,7 +196,7 @@ class Peer:
 
     def _op_set(self, target: Any, name: str, value: Any) -> Any:
         if self.examiner and not (isinstance(target, nn.Module) and name == "training" and type(value) is bool):
-            raise AttributeError(f"{name} of what a test hands over cannot be set")
+            self._note(target, name, value)
         setattr(target, name, value)
         return target
 
@@ -214,6 +222,20 @@ class Peer:
 
     def _op_pause(self) -> None:
         self.paused = True
+
+    def _op_files(self, known: dict[str, list[int]]) -> tuple[list, list]:
+        """The plain files in the notebook's folder that are new or changed, with their bytes; and those that are gone.
+
+        Notebooks and modules stay where they are. Files beyond the limits are left out.
+        """
+        self._notebook()
+        found = dict(itertools.islice(_plain_files(Path()), MOST_FILES))
+        changed, total = [], 0
+        for name, state in found.items():
+            total += state[0]
+            if total <= LARGEST_FILES and known.get(name) != state:
+                changed.append([name, state, np.fromfile(name, np.uint8)])
+        return changed, [name for name in known if name not in found]
 
     def _op_names(self) -> list[str]:
         return sorted(name for name in self._notebook() if not name.startswith("_"))
@@ -246,6 +268,8 @@ class Peer:
         if not self.examiner:
             return
         public = not name.startswith("_")
+        if isinstance(target, nn.Module | torch.optim.Optimizer) and name in self.notes.get(target, ()):
+            return
         if isinstance(target, nn.Module) and public and (name in MODULE_METHODS or not hasattr(nn.Module, name)):
             return
         if isinstance(target, torch.optim.Optimizer) and name in OPTIMIZER_METHODS:
@@ -253,6 +277,14 @@ class Peer:
         if _is_of_a_tests_own_kind(target) and public:
             return
         raise AttributeError(f"{name!r} of {type(target).__name__} is not for use outside the test")
+
+    def _note(self, target: Any, name: str, value: Any) -> None:
+        """Remember that a student's code pins a note on a network or an optimizer; raise if it is anything more."""
+        notes = self.notes.setdefault(target, set()) if isinstance(target, nn.Module | torch.optim.Optimizer) else None
+        plain = value is None or type(value) in (bool, int, float, str)
+        if notes is None or not plain or name.startswith("_") or (name not in notes and hasattr(target, name)):
+            raise AttributeError(f"{name} of what a test hands over cannot be set")
+        notes.add(name)
 
     # ---- messages
 
@@ -943,6 +975,26 @@ def attach(address: str, key: str, namespace: dict[str, Any]) -> None:
     except Exception:
         peer.connection.close()  # the tests would wait for an answer
         raise
+
+
+def is_plain_name(name: Any) -> bool:
+    """Whether a name is that of a file below the working folder, of at most five parts, none of them hidden."""
+    parts = str(name).split("/")
+    return isinstance(name, str) and len(parts) <= 5 and all(PLAIN_PART.fullmatch(part) for part in parts)
+
+
+def _plain_files(folder: Path) -> Iterator[tuple[str, list[int]]]:
+    """Name, and size and time of change, of the files below a folder; links and hidden folders are not followed."""
+    with os.scandir(folder) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            name = (folder / entry.name).as_posix()
+            if not is_plain_name(name):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                yield from _plain_files(folder / entry.name)
+            elif entry.is_file(follow_symlinks=False) and not name.endswith((".ipynb", ".py")):
+                state = entry.stat(follow_symlinks=False)
+                yield name, [state.st_size, state.st_mtime_ns]
 
 
 @lru_cache(maxsize=256)

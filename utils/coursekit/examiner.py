@@ -22,9 +22,10 @@ import sys
 import traceback
 import types
 from multiprocessing.connection import Client, Connection, Listener
+from pathlib import Path
 from typing import Any
 
-from .bridge import BridgeError, Peer
+from .bridge import LARGEST_FILES, MOST_FILES, BridgeError, Peer, is_plain_name
 
 LONGEST_OUTPUT = 100_000
 
@@ -62,6 +63,7 @@ class Examiner:
         self.names = Namespace(__name__="__main__", __builtins__=builtins)
         self.borrowed: set[str] = set()
         self.own: set[str] = set()
+        self.files: dict[str, list[int]] = {}
 
     def run(self, source: str, name: str, test: bool, leaves: bool = False) -> dict[str, Any]:
         """Run a cell and return its outputs, as a notebook has them.
@@ -108,12 +110,28 @@ class Examiner:
         if self.names.peer is None:
             self.names.peer = Peer(self.listener.accept())
         peer = self.names.peer
+        self._fetch_files()
         for name in wanted & self.borrowed:
             dict.pop(self.names, name, None)
         found = wanted & set(peer.ask("names"))
         for name in found:
             dict.__setitem__(self.names, name, peer.ask("lookup", name))
         self.borrowed |= found
+
+    def _fetch_files(self) -> None:
+        """Bring this process's folder in step with the notebook's: its plain files, as they are now."""
+        changed, gone = self.names.peer.ask("files", self.files)
+        for name in gone:
+            if self.files.pop(name, None):
+                Path(name).unlink(missing_ok=True)
+        total = sum(size for size, _ in self.files.values())
+        for name, state, content in changed:
+            total += len(content)
+            if not is_plain_name(name) or total > LARGEST_FILES or len(self.files) >= MOST_FILES:
+                raise BridgeError("the notebook's files cannot be copied: their names or sizes are not in order")
+            Path(name).parent.mkdir(parents=True, exist_ok=True)
+            Path(name).write_bytes(content.tobytes())
+            self.files[name] = [int(state[0]), int(state[1])]
 
     def _leave(self, before: dict[str, Any]) -> None:
         kept = (type, types.FunctionType, types.ModuleType)

@@ -4,7 +4,8 @@
 Each submission gets two processes, both forked from one that has imported torch (:mod:`coursekit.warm`):
 
 - the **kernel** runs the student's cells, and nothing else. It sees its own working folder and the course's library;
-- the **examiner** runs the tests, visible and hidden, and calls the student's functions across a socket.
+- the **examiner** runs the tests, visible and hidden, and calls the student's functions across a socket. It works in a
+  folder of its own, into which the plain files are copied that were handed in and that the notebook has written.
 
 So no test is ever in reach of a student's code: not in its interpreter, its history or its folder. Whatever that code
 changes there (torch, builtins, IPython, the kernel itself), the tests compare with a torch of their own. What the tests
@@ -32,7 +33,7 @@ from nbformat import NotebookNode
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import Execute
 from nbgrader.utils import is_grade, is_solution
-from traitlets import Bool, Integer
+from traitlets import Bool, Dict, Integer, List, Unicode
 
 from . import warm
 from .sandbox import Limits, Sandbox
@@ -52,6 +53,8 @@ class ExecuteApart(Execute):
     sandboxed = Bool(True, help="Isolate the student's kernel as far as this machine can.").tag(config=True)
     total_timeout = Integer(480, help="Seconds for a whole notebook; cells that are left then fail.").tag(config=True)
     memory = Integer(Limits().memory, help="Bytes of memory for the student's kernel.").tag(config=True)
+    readable = List(Unicode(), help="Folders, such as of data, that a notebook may read.").tag(config=True)
+    variables = Dict(help="Variables of the environment, with which notebooks and tests run.").tag(config=True)
 
     def preprocess(self, nb: NotebookNode, resources: dict, km: Any = None) -> tuple[NotebookNode, dict]:
         """Execute the notebook; its metadata then say what a person should know, and how long the steps took."""
@@ -65,18 +68,17 @@ class ExecuteApart(Execute):
         folder = Path(resources["metadata"]["path"]).resolve()
         with tempfile.TemporaryDirectory(prefix="grade-") as scratch:
             self.runtime, self.private = Path(scratch, "kernel"), Path(scratch, "examiner")
-            self.runtime.mkdir(mode=0o700)
-            self.private.mkdir(mode=0o700)
-            sandbox = Sandbox(Limits(memory=self.memory)) if self.sandboxed else None
-            environment = {**ENVIRONMENT, "NBGRADER_EXECUTION": os.environ.get("NBGRADER_EXECUTION", "autograde")}
-            for name in ("VAELAB_DATA",):
-                if name in os.environ:
-                    environment[name] = os.environ[name]
+            for place in (self.runtime, self.private, self.private / "work"):
+                place.mkdir(mode=0o700)
+            readable = tuple(Path(folder) for folder in self.readable if Path(folder).is_dir())
+            sandbox = Sandbox(Limits(memory=self.memory), readable) if self.sandboxed else None
+            stage = os.environ.get("NBGRADER_EXECUTION", "autograde")
+            environment = {**ENVIRONMENT, **self.variables, "NBGRADER_EXECUTION": stage}
             self.km_given = warm.kernel_manager(
                 cwd=folder, runtime=self.runtime, env=environment, log=self.private / "kernel.log", sandbox=sandbox
             )
             try:
-                with self._examiner(folder, environment):
+                with self._examiner(environment):
                     try:
                         super().preprocess(nb, resources, km=self.km_given)
                     finally:
@@ -249,7 +251,7 @@ class ExecuteApart(Execute):
     # ---- the examiner
 
     @contextlib.contextmanager
-    def _examiner(self, folder: Path, environment: dict[str, str]):
+    def _examiner(self, environment: dict[str, str]):
         """The process that runs the tests, with its two sockets."""
         key, self.bridge_key = secrets.token_hex(16), secrets.token_hex(16)
         control, self.address = _address(self.private, "control"), _address(self.runtime, "tests")
@@ -257,7 +259,7 @@ class ExecuteApart(Execute):
             self.examiner = warm.spawn(
                 "coursekit.examiner:main",
                 {"control": control, "key": key, "address": self.address, "bridge_key": self.bridge_key},
-                cwd=folder,
+                cwd=self.private / "work",
                 env={**environment, "MPLBACKEND": "agg"},
                 log=self.private / "examiner.log",
             )
