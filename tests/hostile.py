@@ -544,7 +544,7 @@ class Liar(Real):
     def _answer(self, message, tensors, frame): return 1.0
     def _same(self, *a): return True
 bridge.Peer = Liar
-bridge._same = lambda a, b: True""",
+bridge.same = lambda a, b: True""",
     "module-main": """
 import __main__
 class Everything(dict):

@@ -12,8 +12,10 @@ import pytest
 import torch
 from torch import nn
 
-from coursekit.bridge import MOST_FILES, BridgeError, Peer, Remote
+from coursekit.bridge import BridgeError, Peer
 from coursekit.examiner import Examiner
+from coursekit.plainfiles import MOST_FILES
+from coursekit.standins import Remote
 
 STUDENT = """
 import numpy as np

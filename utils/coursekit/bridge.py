@@ -24,18 +24,12 @@ from __future__ import annotations
 import builtins
 import contextlib
 import copy
-import ctypes
 import itertools
 import json
 import math
-import os
-import random
-import re
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator
-from functools import lru_cache
 from multiprocessing.connection import Client, Connection
 from pathlib import Path
 from typing import Any
@@ -43,31 +37,35 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
+
+from .crossing import (
+    DTYPES,
+    NAMES,
+    Frame,
+    GeneratorState,
+    Mirror,
+    Parcel,
+    place_of,
+    same,
+    sources,
+    view,
+    view_of_argument,
+)
+from .plainfiles import LARGEST_FILES, MOST_FILES, plain_files
+from .randomness import global_state, set_global_state, to_json
+from .standins import Crossing, Handle, Remote, RemoteCallable, RemoteModule, RemoteSequence, named
 
 LARGEST_MESSAGE = 512 * 2**20
 LARGEST_HEADER = 32 * 2**20  # text of JSON, which takes about thirty times the memory once it is read
 DEEPEST_CALL = 50
 LONGEST_TEXT = 20_000
 RECENT = 16
-MOST_FILES = 200
-LARGEST_FILES = 100 * 2**20  # bytes of all files
-SIZE_OF_MT19937 = 625 * 4  # bytes: 624 words and the position
-DTYPES = {
-    str(dtype): dtype
-    for dtype in (
-        *(torch.float64, torch.float32, torch.float16, torch.bfloat16),
-        *(torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool),
-    )
-}
-NAMES = {dtype: name for name, dtype in DTYPES.items()}
 # What a student's code may do with a module that a test hands over, beside calling it and reading what the test's own
 # class defines.
 MODULE_METHODS = {
     *("train", "eval", "training", "forward", "zero_grad", "requires_grad_", "parameters", "state_dict"),
     *("to", "double", "float", "half", "bfloat16"),
 }
-PLAIN_PART = re.compile(r"\w[\w .()+=@-]{0,99}")
 OPTIMIZER_METHODS = {"zero_grad", "step", "param_groups", "defaults", "state_dict"}
 
 
@@ -87,13 +85,13 @@ class Peer:
         self.connection, self.namespace = connection, namespace
         self.examiner = namespace is None
         self.thread, self.depth, self.count = threading.get_ident(), 0, 0
-        self.frames: list[_Frame] = []
+        self.frames: list[Frame] = []
         self.exported: dict[int, Any] = {}  # what the other side has a stand-in for
         self.numbers: dict[int, int] = {}  # id() of an exported object to its number
         self.standins: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
         self.recent: deque = deque(maxlen=RECENT)  # stand-ins that are likely to be wanted again
         self.records: dict[int, tuple[list[Tensor], list[Tensor]]] = {}
-        self.mirrors: dict[tuple[bool, int], _Mirror] = {}  # (mine?, number)
+        self.mirrors: dict[tuple[bool, int], Mirror] = {}  # (mine?, number)
         self.mirrored: dict[int, tuple[bool, int]] = {}  # id() of a mirrored tensor to its key
         self.released: list[list] = []
         self.notes: weakref.WeakKeyDictionary[Any, set[str]] = weakref.WeakKeyDictionary()
@@ -107,7 +105,7 @@ class Peer:
             raise BridgeError("the tests can only be reached from the thread that they called")
         if self.depth >= DEEPEST_CALL:
             raise RecursionError("the tests and the notebook call each other too deeply")
-        frame = _Frame()
+        frame = Frame()
         self.frames.append(frame)
         self.depth += 1
         try:
@@ -121,7 +119,7 @@ class Peer:
             self.depth -= 1
             self.frames.remove(frame)
 
-    def _answer(self, message: dict, tensors: list[Tensor], frame: _Frame) -> Any:
+    def _answer(self, message: dict, tensors: list[Tensor], frame: Frame) -> Any:
         for number, changed, requires_grad in message["changed"]:
             sent = frame.sent[number]
             if changed is not None:
@@ -148,7 +146,7 @@ class Peer:
                 self._serve(message, tensors)
 
     def _serve(self, message: dict, tensors: list[Tensor]) -> None:
-        frame = _Frame()
+        frame = Frame()
         self.frames.append(frame)
         self.depth += 1
         try:
@@ -229,7 +227,7 @@ class Peer:
         Notebooks and modules stay where they are. Files beyond the limits are left out.
         """
         self._notebook()
-        found = dict(itertools.islice(_plain_files(Path()), MOST_FILES))
+        found = dict(itertools.islice(plain_files(Path()), MOST_FILES))
         changed, total = [], 0
         for name, state in found.items():
             total += state[0]
@@ -288,13 +286,13 @@ class Peer:
 
     # ---- messages
 
-    def _send(self, message: dict, value: Any, frame: _Frame) -> None:
-        parcel = _Parcel(frame, answering="op" not in message)
+    def _send(self, message: dict, value: Any, frame: Frame) -> None:
+        parcel = Parcel(frame, answering="op" not in message)
         message["operands" if "op" in message else "value"] = self._pack(value, parcel)
         message["changed"] = [
-            [number, None if _same(now, before) else parcel.add(now), now.requires_grad]
+            [number, None if same(now, before) else parcel.add(now), now.requires_grad]
             for number, (now, before, asked) in frame.received.items()
-            if not _same(now, before) or now.requires_grad != asked
+            if not same(now, before) or now.requires_grad != asked
         ]
         message["records"] = self._pack_records(parcel)
         message["mirrors"] = self._pack_mirrors(parcel)
@@ -349,7 +347,7 @@ class Peer:
 
     # ---- values
 
-    def _pack(self, value: Any, parcel: _Parcel) -> Any:
+    def _pack(self, value: Any, parcel: Parcel) -> Any:
         kind = type(value)
         if value is None or kind in (bool, str, float):
             return value
@@ -383,7 +381,7 @@ class Peer:
                 return self._pack(base(value), parcel)
         return self._pack_object(value, parcel)
 
-    def _unpack(self, packed: Any, message: dict, tensors: list[Tensor], frame: _Frame) -> Any:
+    def _unpack(self, packed: Any, message: dict, tensors: list[Tensor], frame: Frame) -> Any:
         if packed is None or isinstance(packed, bool | int | float | str):
             return packed
         if isinstance(packed, list):
@@ -424,7 +422,7 @@ class Peer:
 
     # ---- tensors
 
-    def _pack_tensor(self, t: Tensor, parcel: _Parcel) -> Any:
+    def _pack_tensor(self, t: Tensor, parcel: Parcel) -> Any:
         if parcel.answering:
             for number, (received, _, _) in parcel.frame.received.items():
                 if received is t:
@@ -435,32 +433,32 @@ class Peer:
             return {"mirror": self._mirror(t, parcel)}
         number = parcel.frame.remember(t) if not parcel.answering else None
         if not t.requires_grad:
-            return {"plain": [parcel.add(t), number, _view_of_argument(t, parcel)]}
+            return {"plain": [parcel.add(t), number, view_of_argument(t, parcel)]}
         parcel.results.append(t)
         return {"result": [len(parcel.results) - 1, number]}
 
-    def _unpack_tensor(self, tag: str, content: Any, message: dict, tensors: list[Tensor], frame: _Frame) -> Tensor:
+    def _unpack_tensor(self, tag: str, content: Any, message: dict, tensors: list[Tensor], frame: Frame) -> Tensor:
         if tag == "back":
             return frame.sent[content]
         if tag == "mirror":
             return self._their_mirror(content, tensors)
         if tag == "plain" and content[2] is not None:
-            view = _view(frame.sent[content[2][0]], *content[2][1:])
-            if view is not None:
-                return view
+            found = view(frame.sent[content[2][0]], *content[2][1:])
+            if found is not None:
+                return found
         place, number = content[:2]
         t = tensors[place] if tag == "plain" else self._results(message, tensors, frame)[place]
         if number is not None:
             frame.receive(number, t)
         return t
 
-    def _pack_records(self, parcel: _Parcel) -> dict | None:
+    def _pack_records(self, parcel: Parcel) -> dict | None:
         """For tensors that are results of computations: from which tensors, that both sides know, they came."""
         if not parcel.results:
             return None
-        stops = {_place(t): ("frame", n, t) for n, (t, _, _) in parcel.frame.received.items() if t.requires_grad}
+        stops = {place_of(t): ("frame", n, t) for n, (t, _, _) in parcel.frame.received.items() if t.requires_grad}
         inputs, names = [], []
-        for leaf, place in _sources(parcel.results, stops):
+        for leaf, place in sources(parcel.results, stops):
             if place in stops and parcel.answering:
                 names.append(["frame", stops[place][1]])
             else:
@@ -470,7 +468,7 @@ class Peer:
         self.records[self.count] = (parcel.results, inputs)
         return {"number": self.count, "data": [parcel.add(t) for t in parcel.results], "inputs": names}
 
-    def _results(self, message: dict, tensors: list[Tensor], frame: _Frame) -> list[Tensor]:
+    def _results(self, message: dict, tensors: list[Tensor], frame: Frame) -> list[Tensor]:
         if frame.results is None:
             record = message["records"]
             inputs = []
@@ -479,10 +477,10 @@ class Peer:
                     inputs.append(frame.sent[content])
                 else:
                     inputs.append(self._their_mirror(content, tensors))
-            handle = _Handle(self, record["number"])
+            handle = Handle(self, record["number"])
             data = [tensors[i] for i in record["data"]]
             with torch.enable_grad():
-                frame.results = list(_Crossing.apply(handle, data, *inputs))
+                frame.results = list(Crossing.apply(handle, data, *inputs))
         return frame.results
 
     # ---- leaves, parameters and buffers, which both sides have
@@ -492,13 +490,13 @@ class Peer:
         mirror = self.mirrors.get(self.mirrored.get(id(t)))
         return self.mirrored[id(t)] if mirror is not None and mirror.tensor is t else None
 
-    def _mirror(self, t: Tensor, parcel: _Parcel) -> list:
+    def _mirror(self, t: Tensor, parcel: Parcel) -> list:
         """The name of a tensor as a mirror, with its values if the other side does not have it yet."""
         key = self._key(t)
         if key is not None:
             return [*key, t.requires_grad, None, None]
         self.count += 1
-        self.mirrors[True, self.count], self.mirrored[id(t)] = _Mirror(t), (True, self.count)
+        self.mirrors[True, self.count], self.mirrored[id(t)] = Mirror(t), (True, self.count)
         grad = t.grad if t.is_leaf else None
         return [True, self.count, t.requires_grad, parcel.add(t), None if grad is None else parcel.add(grad)]
 
@@ -526,24 +524,24 @@ class Peer:
             self.mirrors.pop(key, None)
             self.mirrored.pop(place, None)
 
-        self.mirrors[key], self.mirrored[place] = _Mirror(t, gone), key
+        self.mirrors[key], self.mirrored[place] = Mirror(t, gone), key
         return t
 
     def _op_fetch(self, number: int) -> Tensor:
         return self.mirrors[True, number].tensor.detach()
 
-    def _pack_mirrors(self, parcel: _Parcel) -> list:
+    def _pack_mirrors(self, parcel: Parcel) -> list:
         news = []
         for (mine, number), mirror in list(self.mirrors.items()):
             t = mirror.tensor
             if t is None:
                 continue
-            data = None if _same(t, mirror.data) else parcel.add(t)
+            data = None if same(t, mirror.data) else parcel.add(t)
             grad = t.grad if t.is_leaf else None
             if grad is None:
                 packed = None if mirror.grad is None else "none"
             else:
-                packed = None if mirror.grad is not None and _same(grad, mirror.grad) else parcel.add(grad)
+                packed = None if mirror.grad is not None and same(grad, mirror.grad) else parcel.add(grad)
             if data is not None or packed is not None or t.requires_grad != mirror.requires_grad:
                 # A change that autograd did not see here must not be seen there either.
                 news.append([mine, number, data, packed, t.requires_grad, t._version != mirror.version])
@@ -576,7 +574,7 @@ class Peer:
 
     # ---- everything else
 
-    def _pack_object(self, value: Any, parcel: _Parcel) -> Any:
+    def _pack_object(self, value: Any, parcel: Parcel) -> Any:
         number = self.numbers.get(id(value))
         if number is None or self.exported.get(number) is not value:
             self.count += 1
@@ -594,7 +592,7 @@ class Peer:
             }
         return {"object": packed}
 
-    def _unpack_object(self, packed: dict, message: dict, tensors: list[Tensor], frame: _Frame) -> Any:
+    def _unpack_object(self, packed: dict, message: dict, tensors: list[Tensor], frame: Frame) -> Any:
         number = packed["number"]
         standin = self.standins.get(number)
         if standin is None:
@@ -602,10 +600,10 @@ class Peer:
                 self.released.remove(["object", number])
             if "module" in packed:
                 base = RemoteSequence if packed["module"]["sequence"] else RemoteModule
-                standin = _named(base, packed["type"])(self, number)
+                standin = named(base, packed["type"])(self, number)
             else:
                 base = RemoteCallable if packed["call"] else Remote
-                standin = _named(base, packed["type"])(self, number, packed["name"])
+                standin = named(base, packed["type"])(self, number, packed["name"])
             self.standins[number] = standin
             self.recent.append(standin)
             weakref.finalize(standin, self.released.append, ["object", number]).atexit = False
@@ -635,331 +633,30 @@ class Peer:
 
     # ---- random generators and gradient mode
 
-    def _pack_generator(self, generator: torch.Generator, parcel: _Parcel) -> list:
+    def _pack_generator(self, generator: torch.Generator, parcel: Parcel) -> list:
         if parcel.answering:
             return [None, parcel.add(generator.get_state())]
         state = generator.get_state()
-        return [parcel.frame.remember(_State(generator)), parcel.add(state)]
+        return [parcel.frame.remember(GeneratorState(generator)), parcel.add(state)]
 
-    def _unpack_generator(self, content: list, tensors: list[Tensor], frame: _Frame) -> torch.Generator:
+    def _unpack_generator(self, content: list, tensors: list[Tensor], frame: Frame) -> torch.Generator:
         number, place = content
         generator = torch.Generator()
         generator.set_state(tensors[place])
         if number is not None:
-            frame.receive(number, _State(generator))
+            frame.receive(number, GeneratorState(generator))
         return generator
 
     def _pack_globals(self) -> dict:
-        now = _global_state()
-        news = {name: _to_json(value) for name, value in now.items() if self.globals.get(name) != value}
+        now = global_state()
+        news = {name: to_json(value) for name, value in now.items() if self.globals.get(name) != value}
         self.globals = now
         return news
 
     def _set_globals(self, news: dict) -> None:
-        if "torch" in news:
-            torch.set_rng_state(torch.frombuffer(bytearray.fromhex(news["torch"]), dtype=torch.uint8))
-        if "numpy" in news:
-            kind, keys, *rest = news["numpy"]
-            if not 0 <= rest[0] <= len(keys):  # NumPy would read beyond its memory
-                raise ValueError("a generator has no such position")
-            np.random.set_state((kind, np.array(keys, dtype=np.uint32), *rest))  # noqa: NPY002 (it is the global one)
-        if "random" in news:
-            version, keys, gauss = news["random"]
-            random.setstate((version, tuple(keys), gauss))
-        if "grad" in news:
-            torch.set_grad_enabled(bool(news["grad"]))
         if news:
-            self.globals = _global_state()
-
-
-class Remote:
-    """The stand-in of an object that lives on the other side. Its class has the name of the object's class."""
-
-    def __init__(self, peer: Peer, number: int, name: str) -> None:
-        self.__dict__.update(_peer=peer, _number=number, __name__=name, __qualname__=name)
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") and name.endswith("__"):
-            raise AttributeError(name)
-        return self._peer.ask("get", self, name)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        self._peer.ask("set", self, name, value)
-
-    def __repr__(self) -> str:
-        return self._peer.ask("builtin", "repr", self) if self._peer.examiner else f"<{type(self).__name__} of a test>"
-
-    def __len__(self) -> int:
-        return self._peer.ask("builtin", "len", self)
-
-    def __float__(self) -> float:
-        return self._peer.ask("builtin", "float", self)
-
-    def __int__(self) -> int:
-        return self._peer.ask("builtin", "int", self)
-
-    def __iter__(self) -> Iterator:
-        return iter(self._peer.ask("builtin", "list", self))
-
-    def __getitem__(self, key: Any) -> Any:
-        return self._peer.ask("builtin", "item", self, key)
-
-    def __bool__(self) -> bool:
-        return True
-
-    def __deepcopy__(self, memo: dict) -> Any:
-        return self._peer.ask("deepcopy", self)
-
-
-class RemoteCallable(Remote):
-    """The stand-in of a function, a class or a method."""
-
-    def __call__(self, *arguments: Any, **named: Any) -> Any:
-        """Call it where it lives."""
-        if any(map(_is_transformed, arguments)) and not named:
-            return _Transformed.apply(self, *arguments)
-        return self._peer.ask("call", self, arguments, named)
-
-
-class RemoteModule(nn.Module):
-    """The stand-in of a module: mirrored parameters and buffers; everything else happens where the module lives."""
-
-    def __init__(self, peer: Peer, number: int) -> None:
-        super().__init__()
-        self.__dict__.update(_peer=peer, _number=number)
-
-    def forward(self, *arguments: Any, **named: Any) -> Any:
-        """Run the module where it lives."""
-        return self._peer.ask("call", self, arguments, named)
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return super().__getattr__(name)
-        except AttributeError:
-            if name.startswith("_"):
-                raise
-        return self._peer.ask("get", self, name)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if "_number" in self.__dict__:
-            self._peer.ask("set", self, name, value)
-        else:
-            super().__setattr__(name, value)
-
-    @property
-    def training(self) -> bool:
-        """Whether the module is in training mode where it lives."""
-        return bool(self._peer.ask("get", self, "training"))
-
-    @training.setter
-    def training(self, mode: bool) -> None:
-        if "_number" in self.__dict__:
-            self._peer.ask("set", self, "training", mode)
-
-    def train(self, mode: bool = True) -> RemoteModule:
-        """Put it into training or evaluation mode where it lives."""
-        self._peer.ask("method", self, "train", (mode,), {})
-        return self
-
-    def __deepcopy__(self, memo: dict) -> Any:
-        return self._peer.ask("deepcopy", self)
-
-
-class RemoteSequence(RemoteModule):
-    """The stand-in of a module that is a list of modules."""
-
-    def __len__(self) -> int:
-        return len(self._modules)
-
-    def __getitem__(self, index: int | slice) -> Any:
-        return list(self._modules.values())[index]
-
-    def __iter__(self) -> Iterator:
-        return iter(self._modules.values())
-
-
-def _converts(name: str) -> Callable:
-    def method(self: RemoteModule, *arguments: Any, **named: Any) -> RemoteModule:
-        self._peer.ask("method", self, name, arguments, named)
-        self._peer.ask("describe", self)
-        return self
-
-    method.__name__ = name
-    return method
-
-
-for _name in ("to", "double", "float", "half", "bfloat16"):
-    setattr(RemoteModule, _name, _converts(_name))
-
-
-class _Crossing(torch.autograd.Function):
-    """Tensors that the other side computed from ``inputs``, with a backward pass that asks for it."""
-
-    @staticmethod
-    def forward(ctx: Any, handle: _Handle, data: list[Tensor], *inputs: Tensor) -> tuple[Tensor, ...]:
-        ctx.handle = handle
-        ctx.set_materialize_grads(False)
-        return tuple(data)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor | None) -> tuple:
-        found = ctx.handle.peer.ask("backward", ctx.handle.number, list(gradients))
-        return None, None, *found
-
-
-class _Transformed(torch.autograd.Function):
-    """A function of tensors on the other side, called inside ``torch.func.vmap`` or ``grad``."""
-
-    @staticmethod
-    def forward(function: Remote, *inputs: Tensor) -> Tensor:
-        return function._peer.ask("call", function, inputs, {})
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple, output: Tensor) -> None:
-        ctx.function = inputs[0]
-        ctx.save_for_backward(*inputs[1:])
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple:
-        return None, *_TransformedGradient.apply(ctx.function, gradient, *ctx.saved_tensors)
-
-    @staticmethod
-    def vmap(info: Any, in_dims: tuple, function: Remote, *inputs: Tensor) -> tuple[Tensor, int]:
-        rows = _rows(info, in_dims[1:], inputs)
-        return function._peer.ask("each", "call", function, rows), 0
-
-
-class _TransformedGradient(torch.autograd.Function):
-    @staticmethod
-    def forward(function: Remote, gradient: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
-        return tuple(function._peer.ask("vjp", function, list(inputs), gradient))
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple, output: tuple) -> None:
-        pass
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple:
-        raise NotImplementedError("second derivatives of what a test hands over are not available")
-
-    @staticmethod
-    def vmap(info: Any, in_dims: tuple, function: Remote, *inputs: Tensor) -> tuple[tuple, tuple]:
-        gradient, *rows = _rows(info, in_dims[1:], inputs)
-        found = tuple(function._peer.ask("each", "vjp", function, rows, gradient))
-        return found, (0,) * len(found)
-
-
-def _rows(info: Any, dims: tuple, inputs: tuple) -> list[Tensor]:
-    """Batches with the mapped dimension first."""
-    return [
-        t.movedim(d, 0) if d is not None else t.expand(info.batch_size, *t.shape)
-        for t, d in zip(inputs, dims, strict=True)
-    ]
-
-
-_is_wrapped = getattr(getattr(torch._C, "_functorch", None), "is_functorch_wrapped_tensor", None)
-
-
-def _view_of_argument(t: Tensor, parcel: _Parcel) -> list | None:
-    """Which argument of the call that is being answered a tensor is a view of, and how.
-
-    What is changed in the one is then changed in the other.
-    """
-    for number, (received, _, _) in parcel.frame.received.items() if parcel.answering and t.numel() else ():
-        if isinstance(received, Tensor) and received.untyped_storage().data_ptr() == t.untyped_storage().data_ptr():
-            return [number, list(t.shape), list(t.stride()), t.storage_offset() - received.storage_offset()]
-    return None
-
-
-def _view(sent: Tensor, shape: list[int], stride: list[int], offset: int) -> Tensor | None:
-    """The same view of what was sent; None where it was laid out in another way, or has no such part."""
-    last = offset + sum((n - 1) * step for n, step in zip(shape, stride, strict=True))
-    if not sent.is_contiguous() or sent.requires_grad or min(offset, *stride, 0) < 0 or last >= sent.numel():
-        return None
-    return sent.as_strided(shape, stride, sent.storage_offset() + offset)
-
-
-def _is_transformed(value: Any) -> bool:
-    return _is_wrapped is not None and isinstance(value, Tensor) and _is_wrapped(value)
-
-
-class _Handle:
-    """Keeps a computation of the other side alive as long as its results are."""
-
-    def __init__(self, peer: Peer, number: int) -> None:
-        self.peer, self.number = peer, number
-        weakref.finalize(self, peer.released.append, ["record", number]).atexit = False
-
-
-class _Frame:
-    """One call under way: what was sent with it, and what was received, by number."""
-
-    def __init__(self) -> None:
-        self.sent: dict[int, Any] = {}
-        self.received: dict[int, tuple[Any, Any, bool]] = {}
-        self.results: list[Tensor] | None = None
-
-    def remember(self, value: Any) -> int:
-        self.sent[len(self.sent)] = value
-        return len(self.sent) - 1
-
-    def receive(self, number: int, value: Any) -> None:
-        self.received[number] = (value, value.detach().clone(), value.requires_grad)
-
-
-class _State:
-    """A generator, seen as the tensor of its state, so that a change of it is copied back like any other."""
-
-    is_leaf, requires_grad, dtype = True, False, torch.uint8
-
-    def __init__(self, generator: torch.Generator) -> None:
-        self.generator = generator
-
-    @property
-    def shape(self) -> torch.Size:
-        return self.generator.get_state().shape
-
-    def detach(self) -> Tensor:
-        return self.generator.get_state()
-
-    def copy_(self, state: Tensor) -> None:
-        self.generator.set_state(state)
-
-
-class _Mirror:
-    """A tensor of which each side has one, and what both had when they were last in step."""
-
-    def __init__(self, t: Tensor, gone: Callable | None = None) -> None:
-        self._tensor = (lambda: t) if gone is None else weakref.ref(t, gone)
-        self.settle()
-
-    @property
-    def tensor(self) -> Tensor | None:
-        return self._tensor()
-
-    def settle(self) -> None:
-        t = self.tensor
-        self.data, self.version = t.detach().clone(), t._version
-        grad = t.grad if t.is_leaf else None
-        self.grad = None if grad is None else grad.detach().clone()
-        self.requires_grad = t.requires_grad
-
-
-class _Parcel:
-    """The tensors of one message."""
-
-    def __init__(self, frame: _Frame, answering: bool) -> None:
-        self.frame, self.answering = frame, answering
-        self.tensors: list[bytes] = []
-        self.shapes: list[list] = []
-        self.results: list[Tensor] = []
-
-    def add(self, t: Any) -> int:
-        t = t.detach().cpu()
-        self.shapes.append([NAMES[t.dtype], *t.shape])
-        self.tensors.append((t.view(torch.int16) if t.dtype is torch.bfloat16 else t).numpy().tobytes())
-        return len(self.tensors) - 1
+            set_global_state(news)
+            self.globals = global_state()
 
 
 _attached: dict[str, Peer] = {}
@@ -977,32 +674,6 @@ def attach(address: str, key: str, namespace: dict[str, Any]) -> None:
         raise
 
 
-def is_plain_name(name: Any) -> bool:
-    """Whether a name is that of a file below the working folder, of at most five parts, none of them hidden."""
-    parts = str(name).split("/")
-    return isinstance(name, str) and len(parts) <= 5 and all(PLAIN_PART.fullmatch(part) for part in parts)
-
-
-def _plain_files(folder: Path) -> Iterator[tuple[str, list[int]]]:
-    """Name, and size and time of change, of the files below a folder; links and hidden folders are not followed."""
-    with os.scandir(folder) as entries:
-        for entry in sorted(entries, key=lambda entry: entry.name):
-            name = (folder / entry.name).as_posix()
-            if not is_plain_name(name):
-                continue
-            if entry.is_dir(follow_symlinks=False):
-                yield from _plain_files(folder / entry.name)
-            elif entry.is_file(follow_symlinks=False) and not name.endswith((".ipynb", ".py")):
-                state = entry.stat(follow_symlinks=False)
-                yield name, [state.st_size, state.st_mtime_ns]
-
-
-@lru_cache(maxsize=256)
-def _named(base: type, name: str) -> type:
-    name = name if name.isidentifier() else base.__name__
-    return type(name, (base,), {"__module__": "notebook"})
-
-
 def _is_harmless(value: Any, owner: Any) -> bool:
     """Whether the value of an attribute may be handed over: data, modules, and the owner's own methods."""
     if value is None or isinstance(value, bool | int | float | str | Tensor | nn.Module | torch.dtype):
@@ -1017,76 +688,6 @@ def _is_harmless(value: Any, owner: Any) -> bool:
 def _is_of_a_tests_own_kind(value: Any) -> bool:
     """Whether a value is a tensor of a class that a test defines to watch what is done with it."""
     return isinstance(value, Tensor) and type(value) not in (Tensor, nn.Parameter)
-
-
-def _place(t: Tensor) -> tuple[int, int]:
-    """Where a tensor stands in the graph of autograd."""
-    return (id(t), -1) if t.grad_fn is None else (id(t.grad_fn), t.output_nr)
-
-
-def _sources(results: list[Tensor], stops: dict[tuple[int, int], tuple]) -> list[tuple[Tensor, tuple[int, int]]]:
-    """The leaves, and the tensors at ``stops``, from which results were computed."""
-    found: dict[tuple[int, int], Tensor] = {}
-    seen, queue = set(), [(t.grad_fn, t.output_nr) for t in results]
-    while queue:
-        node, output = queue.pop()
-        if node is None or (id(node), output) in seen:
-            continue
-        seen.add((id(node), output))
-        if (id(node), output) in stops:
-            found[id(node), output] = stops[id(node), output][2]
-        elif hasattr(node, "variable"):
-            place = (id(node.variable), -1)
-            found[place] = node.variable
-        elif (id(node), None) not in seen:
-            seen.add((id(node), None))
-            queue += node.next_functions
-    return [(t, place) for place, t in found.items()]
-
-
-def _same(t: Any, before: Tensor) -> bool:
-    """Whether the values are the very same; two NaN are."""
-    now = t.detach()
-    if now.shape != before.shape or now.dtype != before.dtype:
-        return False
-    return torch.equal(now, before) or (now.is_floating_point() and torch.equal(_bits(now), _bits(before)))
-
-
-def _bits(t: Tensor) -> Tensor:
-    return t.contiguous().view(torch.uint8) if t.dim() else t.reshape(1).view(torch.uint8)
-
-
-def _global_state() -> dict[str, Any]:
-    return {
-        "torch": torch.get_rng_state().numpy().tobytes(),
-        "numpy": _numpy_state(),
-        "random": random.getstate(),
-        "grad": torch.is_grad_enabled(),
-    }
-
-
-_last_numpy: tuple[bytes, tuple] = (b"", ())
-
-
-def _numpy_state() -> tuple:
-    """The state of NumPy's global generator; it is only asked for, which is slow, where its memory has changed."""
-    global _last_numpy
-    generator = np.random.get_bit_generator()
-    memory = b""
-    if isinstance(generator, np.random.MT19937):
-        memory = ctypes.string_at(generator.ctypes.state_address, SIZE_OF_MT19937)
-    if not memory or memory != _last_numpy[0]:
-        kind, keys, *rest = np.random.get_state()  # noqa: NPY002 (it is the global one)
-        _last_numpy = memory, (kind, keys.tobytes(), *rest)
-    return _last_numpy[1]
-
-
-def _to_json(value: Any) -> Any:
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, tuple) and isinstance(value[1], bytes):
-        return [value[0], np.frombuffer(value[1], np.uint32).tolist(), *value[2:]]
-    return value
 
 
 def _describe(error: BaseException) -> list:
@@ -1107,7 +708,7 @@ def _exception(names: list[str], text: str) -> Exception:
     else:
         kind, text = RuntimeError, f"{names[0]}: {text}"
     if kind.__name__ != names[0]:
-        kind = _named(kind, names[0])
+        kind = named(kind, names[0])
     try:
         return kind(text)
     except TypeError:  # such as UnicodeDecodeError, which needs more

@@ -25,7 +25,8 @@ from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
 from typing import Any
 
-from .bridge import LARGEST_FILES, MOST_FILES, BridgeError, Peer, is_plain_name
+from .bridge import BridgeError, Peer
+from .plainfiles import LARGEST_FILES, MOST_FILES, is_plain_name
 
 LONGEST_OUTPUT = 100_000
 
