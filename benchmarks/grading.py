@@ -1,5 +1,6 @@
 """How fast a class is graded: this course's grader against plain ``nbgrader autograde``, in one run.
 
+    make bench NAME=grading
     python benchmarks/grading.py [--students 40] [--plain 4] [--workers 2] [--name ps2-kl]
 
 makes a class out of the assignment's bank, wrong and right answers in turn, and grades all of it with
