@@ -118,7 +118,7 @@ class Visit:
         scheme = "dark" if dark else "light"
         size = {"width": width, "height": height}
         self.context = browser.new_context(color_scheme=scheme, viewport=size, reduced_motion="reduce", **more)
-        self.context.set_default_timeout(20_000)
+        self.context.set_default_timeout(10_000)
         self.address, self.faults, self.requests, self.sizes = address, [], [], {}
         self.page = self.context.new_page()
         self.page.on("console", lambda m: m.type in ("error", "warning") and self.faults.append(f"console: {m.text}"))
@@ -149,8 +149,8 @@ class Visit:
     def settle(self):
         """Wait until formulas are set, fonts are there and nothing more is asked for."""
         self.page.wait_for_load_state("networkidle")
-        self.page.evaluate("() => window.MathJax?.startup?.promise")
-        self.page.evaluate("() => document.fonts.ready")
+        self.page.evaluate("() => window.MathJax?.startup?.promise?.then(() => null)")
+        self.page.evaluate("() => document.fonts.ready.then(() => null)")
         self.page.wait_for_function(
             "() => [...document.querySelectorAll('.explorer[data-explorer]')].every(e => e.dataset.ready)"
         )

@@ -1,5 +1,7 @@
 """Checks of one page in the browser. Each returns what it found wrong, as texts; an empty list is good news."""
 
+from itertools import pairwise
+
 from axe_playwright_python.base import AXE_SCRIPT
 
 # The parts of the names of scripts, and what must be on a page that loads them; None: wanted on every page.
@@ -22,23 +24,29 @@ SCRIPTS = {
     "searchindex.js": "#search-results",
 }
 
-# A formula's glyphs are thousands of elements drawn by style sheets, of which axe sees no text. For it each formula is one word.
-FORMULAS_AS_WORDS = """() => document.querySelectorAll("mjx-math").forEach((formula) => {
-  formula.glyphs = [...formula.childNodes];
-  formula.replaceChildren("formula");
-})"""
-FORMULAS_AS_THEY_WERE = """() => document.querySelectorAll("mjx-math").forEach((f) => f.replaceChildren(...f.glyphs))"""
+# A formula's glyphs are thousands of elements drawn by style sheets, of which axe sees no text, and code is thousands
+# of words in a dozen colours. For axe a formula is one word, and each colour of code stands there once.
+SIMPLER = """() => {
+  document.querySelectorAll("mjx-math, mjx-assistive-mml").forEach((formula) => formula.replaceChildren("formula"));
+  const seen = new Set();
+  for (const word of document.querySelectorAll("div.highlight pre span")) {
+    const look = word.className + getComputedStyle(word.closest("pre")).backgroundColor;
+    const again = seen.has(look) || !word.textContent.trim();
+    if (again && !word.id && !word.children.length) word.replaceWith(word.textContent);
+    seen.add(look);
+  }
+}"""
 
 
 def axe(page, *rules):
-    """What axe-core finds on the whole page, by all of its rules or by those named."""
-    only = {"runOnly": list(rules)} if rules else {}
-    page.evaluate(FORMULAS_AS_WORDS)
+    """What axe-core finds on the whole page, by the rules named; by all rules only last, as that simplifies the page."""
+    if not rules:
+        page.evaluate(SIMPLER)
     if not page.evaluate("() => Boolean(window.axe)"):
         page.evaluate(AXE_SCRIPT)
+    only = {"runOnly": list(rules)} if rules else {}
     options = {"resultTypes": ["violations"], "preload": False, **only}
     found = page.evaluate("(options) => axe.run(document, options)", options)["violations"]
-    page.evaluate(FORMULAS_AS_THEY_WERE)
     return [
         f"axe {fault['id']}: {node['html'][:160]} {node['failureSummary'].splitlines()[-1].strip()[:200]}"
         for fault in found
@@ -53,7 +61,7 @@ def headings(page):
           .map((h) => [Number(h.getAttribute("aria-level") || h.tagName[1]), h.textContent.trim().slice(0, 60)])"""
     )
     faults = [] if [level for level, _ in levels].count(1) == 1 and levels[0][0] == 1 else [f"h1: {levels[:3]}"]
-    for (before, _), (level, words) in zip(levels, levels[1:], strict=False):
+    for (before, _), (level, words) in pairwise(levels):
         if level > before + 1:
             faults.append(f"heading h{level} after h{before}: {words}")
     return faults
@@ -64,9 +72,9 @@ def pictures(page):
     return page.evaluate(
         """() => [...document.images].flatMap((img) => {
           const alt = img.getAttribute("alt"), name = img.currentSrc.split("/").pop();
-          const faults = [];
+          const faults = [], isName = /_images\\/|\\.(svg|png|jpe?g|gif)$/i.test(alt);
           if (alt === null || (!alt.trim() && !img.closest("a, button"))) faults.push(`no alt: ${name.slice(0, 80)}`);
-          else if (alt.includes("_images/") || /\\.(svg|png|jpe?g|gif)$/i.test(alt) || alt === name) faults.push(`alt is a name: ${alt}`);
+          else if (isName) faults.push(`alt is a name: ${alt}`);
           if (img.complete && !img.naturalWidth) faults.push(`broken: ${name.slice(0, 80)}`);
           return faults;
         })"""
@@ -92,8 +100,10 @@ def focus(page):
     return page.evaluate(
         """() => {
           const looks = (e) => {
-            const of = (style) => [style.outlineStyle === "none" ? 0 : style.outlineWidth + style.outlineColor, style.boxShadow,
-              style.borderColor, style.backgroundColor, style.textDecoration, style.color, style.opacity, style.position].join();
+            const of = (style) => [
+              style.outlineStyle === "none" ? 0 : style.outlineWidth + style.outlineColor, style.boxShadow,
+              style.borderColor, style.backgroundColor, style.textDecoration, style.color, style.opacity, style.position,
+            ].join();
             return [e, e.parentElement].map((x) => of(getComputedStyle(x))).join() + of(getComputedStyle(e, "::after"));
           };
           const faults = [];
@@ -120,7 +130,9 @@ def width(page, *widths):
         page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
         wider = page.evaluate(
             """() => document.documentElement.scrollWidth <= innerWidth ? [] : [...document.querySelectorAll("main *")]
-              .filter((e) => e.getBoundingClientRect().right > innerWidth + 1).slice(0, 3).map((e) => e.outerHTML.slice(0, 100))
+              .filter((e) => e.getBoundingClientRect().right > innerWidth + 1)
+              .slice(0, 3)
+              .map((e) => e.outerHTML.slice(0, 100))
               .concat(`scrolls to ${document.documentElement.scrollWidth}`)"""
         )
         faults += [f"{wide} px: {fault}" for fault in wider]
@@ -139,7 +151,8 @@ def dark(page):
           for (const img of document.querySelectorAll("article img:not(.only-light, .only-dark)")) {
             if (!img.checkVisibility()) continue;
             const turned = getComputedStyle(img).filter.includes("invert");
-            if (turned === img.classList.contains("photo")) faults.push(`${turned ? "turned" : "not turned"}: ${img.alt.slice(0, 80)}`);
+            if (turned !== img.classList.contains("photo")) continue;
+            faults.push(`${turned ? "turned" : "not turned"}: ${img.alt.slice(0, 80)}`);
           }
           return faults;
         }"""
@@ -149,8 +162,9 @@ def dark(page):
 PREPARE = """() => {
   window.changes = 0;
   window.print = () => { window.changes += 1; };
-  const component = (e) => e.closest(".explorer, .player, figure, details, .dropdown, .cell, div.highlight, .admonition") || e;
-  // What a reader would see change: of a slider's explorer the pictures, of everything else its surroundings and the whole page's state.
+  const parts = ".explorer, .player, figure, details, .dropdown, .cell, div.highlight, .admonition";
+  const component = (e) => e.closest(parts) || e;
+  // What a reader sees: of a slider's explorer the pictures, of all else its surroundings and the whole page's state.
   window.seen = (e) => {
     const near = component(e);
     const drawn = [...near.querySelectorAll("svg, img, canvas")]
@@ -158,58 +172,59 @@ PREPARE = """() => {
     if (e.matches("input[type=range], select") && drawn) return drawn;
     const values = [...near.querySelectorAll("input, output")].map((i) => i.value + i.checked).join();
     const root = document.documentElement;
-    const state = JSON.stringify({...root.dataset}) + root.className + document.body.className + Boolean(document.fullscreenElement) +
-      [...document.querySelectorAll("dialog")].map((d) => d.open) + window.changes + location.href +
-      [...document.querySelectorAll(".bd-sidebar-primary, .bd-sidebar-secondary")].map((s) => s.className + getComputedStyle(s).marginLeft);
+    const bars = [...document.querySelectorAll(".bd-sidebar-primary, .bd-sidebar-secondary")];
+    const state = [
+      JSON.stringify({...root.dataset}), root.className, document.body.className, Boolean(document.fullscreenElement),
+      [...document.querySelectorAll("dialog")].map((d) => d.open), window.changes, location.href,
+      bars.map((s) => s.className + getComputedStyle(s).marginLeft),
+    ].join();
     return near.outerHTML + drawn + values + state;
   };
 }"""
 CONTROLS = (
-    "input:not([type=hidden]), select, textarea, button, summary, [role=tab], [role=button], [role=slider], .sd-tab-label, "
-    "[onclick], [contenteditable=true]"
+    "input:not([type=hidden]), select, textarea, button, summary, [role=tab], [role=button], [role=slider], "
+    ".sd-tab-label, [onclick], [contenteditable=true]"
 )
+KEYS = {"range": "ArrowRight", "slider": "ArrowRight", "select": "ArrowDown", "checkbox": "Space", "radio": "Space"}
+KEYS |= dict.fromkeys(("text", "search", "number"), "1")
 
 
 def controls(page):
     """Every control in the article and above it answers to the keyboard: something that a reader sees is different."""
     page.evaluate(PREPARE)
-    seen, faults = 0, []
+    faults = []
     # What opens first, so that what is inside can be reached.
     for selector in ("summary, .toggle-button", CONTROLS):
-        for handle in page.query_selector_all(
-            ", ".join(f"{area} :is({selector})" for area in ("article", ".bd-header-article"))
-        ):
-            if handle.get_attribute("data-operated") or not handle.evaluate("e => e.isConnected"):
+        for handle in page.query_selector_all(f":is(article, .bd-header-article) :is({selector})"):
+            if handle.get_attribute("data-operated") is not None or not handle.evaluate("e => e.isConnected"):
                 continue
             handle.evaluate("e => e.setAttribute('data-operated', '')")
-            seen += 1
             faults += _operate(page, handle)
     return faults
 
 
 def _operate(page, control):
-    name = control.evaluate("e => e.outerHTML.replace(/\\\\s+/g, ' ').slice(0, 140)")
-    menu = control.evaluate_handle(
-        "e => e.closest('.dropdown-menu')?.parentElement.querySelector('[data-bs-toggle]')"
-    ).as_element()
+    name = control.evaluate("e => e.outerHTML.replace(/\\s+/g, ' ').slice(0, 140)")
+    opener = "e => e.closest('.dropdown-menu')?.parentElement.querySelector('[data-bs-toggle]')"
+    menu = control.evaluate_handle(opener).as_element()
     if menu:
         menu.focus()
         page.keyboard.press("Enter")
     if not control.evaluate("e => e.checkVisibility({visibilityProperty: true})"):
-        # Toggles of side bars are there only when the screen is too narrow for them, or wide enough.
-        hidden = control.evaluate("e => Boolean(e.closest('.bd-header-article'))")
-        return [] if hidden else [f"cannot be seen: {name}"]
-    kind = control.evaluate(
-        "e => e.tagName === 'INPUT' ? e.type : e.tagName === 'SELECT' ? 'select' : e.getAttribute('role') || ''"
-    )
-    key = {"range": "ArrowRight", "slider": "ArrowRight", "select": "ArrowDown", "checkbox": "Space", "radio": "Space"}
+        # The toggles of the side bars are there only on screens that are too narrow for the bars, or wide enough.
+        toggle = control.evaluate(
+            "e => e.matches('.bd-header-article .sidebar-toggle, .bd-header-article .search-button')"
+        )
+        return [] if toggle else [f"cannot be seen: {name}"]
+    kind = control.evaluate("e => ({INPUT: e.type, SELECT: 'select'})[e.tagName] || e.getAttribute('role') || ''")
+    key = KEYS.get(kind, "Enter")
     if kind == "range" and control.evaluate("e => Number(e.value) >= Number(e.max)"):
-        key["range"] = "ArrowLeft"
+        key = "ArrowLeft"
     before = control.evaluate("e => window.seen(e)")
     control.focus()
     if not control.evaluate("e => e === document.activeElement"):
         return [f"cannot be reached by keyboard: {name}"]
-    page.keyboard.press(key.get(kind, "x" if kind in ("text", "search", "number") else "Enter"))
+    page.keyboard.press(key)
     changed = control.evaluate(
         """(e, before) => new Promise((done) => {
           const start = performance.now();

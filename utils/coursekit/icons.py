@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,7 +13,8 @@ from fontTools.ttLib import TTFont
 RULE = re.compile(r'((?:\.fa-[\w-]+::?before,?)+)\{content:"(\\[0-9a-f]{1,4}|[^"])"\}')
 CLASS = re.compile(r"\bfa-[a-z0-9-]+")
 FACE = re.compile(
-    r'url\(([^()]*?/)(fa-(?:solid-900|regular-400|brands-400))\.woff2\) format\("woff2"\),url\([^()]*\.ttf\) format\("truetype"\)'
+    r"url\(([^()]*?/)(fa-(?:solid-900|regular-400|brands-400))\.woff2\) format\(\"woff2\"\)"
+    r",url\([^()]*\.ttf\) format\(\"truetype\"\)"
 )
 ESCAPE = re.compile(r"\\([ef][0-9a-f]{3})\b", re.I)
 PRIVATE = re.compile("[\ue000-\uf8ff]")
@@ -47,6 +49,7 @@ def shrink(style: Path, fonts: Path, texts: Iterable[str], more_styles: Iterable
 
 def _subset(source: Path, target: Path, codes: set[int]) -> None:
     """Write the glyphs of some code points as a WOFF font."""
+    logging.getLogger("fontTools.subset").setLevel(logging.WARNING)  # else it tells of every table
     font = TTFont(source)
     cutter = subset.Subsetter(subset.Options(layout_features=[], hinting=False, notdef_outline=True))
     cutter.populate(unicodes=codes)

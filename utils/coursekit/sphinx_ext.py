@@ -1,8 +1,9 @@
 """What the book's HTML needs beyond its theme.
 
-While a page is rendered: no dead scripts, a description and a picture for those who link to it, a link to Colab that works.
-When all are: every page mended (``webpage``), icons and scripts cut down to what is used, the notebooks, a 404 page, a list
-of the links that leave the book; and a build that fails on a figure without words and on anything loaded from elsewhere.
+While a page is rendered: no dead scripts, a description and a picture for those who link to it, a link to Colab that
+works. When all are: every page mended (``webpage``), icons and scripts cut down to what is used, the notebooks, a 404
+page, a list of the links that leave the book; and a build that fails on a figure without words and on anything loaded
+from elsewhere.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util import logging
 
-from . import card, icons
+from . import card, icons, pictures
 from .portable import portable
+from .project import digest
 from .webpage import mend
 
 log = logging.getLogger(__name__)
@@ -37,6 +39,7 @@ FOREIGN = re.compile(
     r'[^>]*\bhref="(?:https?:)?//'
     r"|@import (?:url\()?[\"']?(?:https?:)?//"
 )
+MENDERS = ("sphinx_ext.py", "webpage.py")
 LONGEST_DESCRIPTION = 200
 """Characters; search engines and chat programs cut longer ones."""
 PUBLISHED_BRANCH = "gh-pages"
@@ -202,6 +205,11 @@ def _shrink(out: Path) -> None:
     others = [p.read_text("utf-8") for p in static.rglob("*.css") if p != style]
     theme = Path(pydata_sphinx_theme.__file__).parent / "theme" / "pydata_sphinx_theme" / "static"
     icons.shrink(style, theme / "vendor" / "fontawesome" / "webfonts", texts, others)
+    for drawing in (out / "_images").glob("*.svg"):
+        text = drawing.read_text("utf-8")
+        smaller = pictures.compress(text)
+        if smaller != text:
+            drawing.write_text(smaller, "utf-8")
     for pattern in ("scripts/fontawesome*", "**/*.map", "sphinx-thebe.*", "styles/theme.css"):
         for file in static.glob(pattern):
             file.unlink()
@@ -244,6 +252,8 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Register the hooks."""
     app.add_config_value("coursekit_notebook_setup", "", "html", [str])
     app.add_config_value("coursekit_card", "", "html", [str])
+    # Every page is written again when the code that mends pages changes.
+    app.add_config_value("coursekit_code", digest(Path(__file__).with_name(name) for name in MENDERS), "html", [str])
     app.connect("html-page-context", drop_unused_scripts, priority=900)
     app.connect("html-page-context", launch_published, priority=900)
     app.connect("html-page-context", say_status_in_words)

@@ -1,7 +1,7 @@
 """One rendered page, mended: what the theme gets wrong for readers of its pages, put right in the finished HTML.
 
-Each function takes the parsed page and changes it; ``MENDINGS`` names them all, in order. A page that was mended carries
-a mark, so that an incremental build leaves it alone.
+Each function takes the parsed page and changes it; ``MENDINGS`` names them all, in order. A page that was mended
+carries a mark, so that an incremental build leaves it alone.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ THEME_SCRIPT = """
   root.dataset.theme = mode === "auto" || !theme || theme === "auto" ? (dark ? "dark" : "light") : theme;
 })();
 """
-"""Chooses the colours before the first paint; the theme alone shows a light page first to those who read in the dark."""
+"""Chooses the colours before the first paint; the theme alone flashes a light page at those who read in the dark."""
 
 FORMULA_SCRIPT = """
 addEventListener("DOMContentLoaded", () => MathJax.startup.promise.then(() => {
@@ -36,14 +36,15 @@ addEventListener("DOMContentLoaded", () => MathJax.startup.promise.then(() => {
 """Of the formulas only those that scroll take the focus: MathJax lets the tab key stop at each of hundreds."""
 
 SCROLL_SCRIPT = """
-(() => {
-  const stops = () => document.querySelectorAll(".bd-article pre, .bd-article table, .bd-article div.math").forEach((box) => {
+addEventListener("load", () => {
+  const boxes = document.getElementsByClassName("bd-article")[0]?.querySelectorAll("pre, table, div.math") ?? [];
+  const stops = () => boxes.forEach((box) => {
     if (box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0;
     else box.removeAttribute("tabindex");
   });
-  addEventListener("load", stops);
+  stops();
   addEventListener("resize", stops);
-})();
+});
 """
 """What scrolls sideways can be scrolled with the keyboard."""
 
@@ -196,6 +197,8 @@ def labels(page: BeautifulSoup) -> None:
     """A control's name begins with the words that are seen on it; icons are silent."""
     for button in page.select(".search-button-field[aria-label]"):
         del button["aria-label"]
+    for summary in page.select("summary[aria-label]"):
+        del summary["aria-label"]
     for icon in page.select("i[class*='fa']"):
         icon["aria-hidden"] = "true"
         icon.attrs.pop("title", None)
