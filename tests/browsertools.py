@@ -125,13 +125,17 @@ class Visit:
         self.page.on("pageerror", lambda error: self.faults.append(f"page error: {error}"))
         self.page.on("request", self._asked)
         self.page.on("response", self._answered)
-        self.page.on("requestfailed", lambda r: self.faults.append(f"failed: {r.url} {r.failure}"))
+        self.page.on("requestfailed", self._failed)
 
     def _asked(self, request):
         self.requests.append(request.url)
         home, url = urlparse(self.address), urlparse(request.url)
         if url.scheme not in ("data", "blob") and (url.scheme, url.netloc) != (home.scheme, home.netloc):
             self.faults.append(f"third party: {request.url}")
+
+    def _failed(self, request):
+        if "ERR_ABORTED" not in request.failure:  # who goes on to another page no longer waits for this one
+            self.faults.append(f"failed: {request.url} {request.failure}")
 
     def _answered(self, response):
         if response.status >= 400:

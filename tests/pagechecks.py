@@ -39,7 +39,7 @@ SIMPLER = """() => {
 
 
 def axe(page, *rules):
-    """What axe-core finds on the whole page, by the rules named; by all rules only last, as that simplifies the page."""
+    """What axe-core finds on the whole page, by the rules named; by all rules only last: that simplifies the page."""
     if not rules:
         page.evaluate(SIMPLER)
     if not page.evaluate("() => Boolean(window.axe)"):
@@ -102,7 +102,7 @@ def focus(page):
           const looks = (e) => {
             const of = (style) => [
               style.outlineStyle === "none" ? 0 : style.outlineWidth + style.outlineColor, style.boxShadow,
-              style.borderColor, style.backgroundColor, style.textDecoration, style.color, style.opacity, style.position,
+              style.borderColor, style.backgroundColor, style.textDecoration, style.color, style.opacity,
             ].join();
             return [e, e.parentElement].map((x) => of(getComputedStyle(x))).join() + of(getComputedStyle(e, "::after"));
           };

@@ -34,7 +34,7 @@ def parsed(page):
 
 
 def is_notebook(page):
-    return "kernelspec:" in page.read_text("utf-8").split("---\n")[1]
+    return "\nkernelspec:" in page.read_text("utf-8").partition("\n---\n")[0]
 
 
 @pytest.mark.slow
@@ -68,8 +68,9 @@ def test_page_says_what_it_is_to_those_who_link_to_it(page):
     head = parsed(page).head
     meta = {tag.get("property") or tag.get("name"): tag["content"] for tag in head.find_all("meta", content=True)}
     heading = next(line for line in page.read_text("utf-8").splitlines() if line.startswith("# "))
-    assert meta["og:title"] == heading.removeprefix("# ").strip()
+    assert meta["og:title"].replace("’", "'") == heading.removeprefix("# ").strip()
     assert meta["description"] == meta["og:description"]
+    assert meta["og:site_name"] == yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))["title"]
     assert 30 <= len(meta["description"]) <= 200
     assert not re.search(r"[\\{}]", meta["description"])
     home = head.find("link", rel="canonical")["href"]

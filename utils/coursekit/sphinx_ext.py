@@ -77,7 +77,7 @@ def metatags(app: Sphinx, pagename: str, title: str, words: str) -> str:
         "og:title": title,
         "og:description": words,
         "og:type": "article",
-        "og:site_name": app.config.project,
+        "og:site_name": app.config.html_title,
         "og:url": urljoin(site, f"{pagename}.html"),
         "og:image": urljoin(site, _card(pagename)),
         "og:image:width": str(card.SIZE[0]),
@@ -166,14 +166,14 @@ def _draw_cards(app: Sphinx, out: Path) -> None:
     if not background:
         return
     for name, title in app.env.titles.items():
-        card.draw(background, title.astext(), app.config.project, out / _card(name))
+        card.draw(background, title.astext(), app.config.html_title, out / _card(name))
 
 
 def _write_own_pages(app: Sphinx, out: Path) -> None:
     """Write the page for addresses that do not exist, and the one that leads to the first."""
     loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
     templates = jinja2.Environment(loader=loader, autoescape=True)
-    first, title = app.config.root_doc, app.config.project
+    first, title = app.config.root_doc, app.config.html_title
     names = [first, *_in_order(app, first)]
     icon = Path(app.srcdir) / app.config.html_favicon
     fields = {
