@@ -192,6 +192,7 @@ KEYS |= dict.fromkeys(("text", "search", "number"), "1")
 def controls(page):
     """Every control in the article and above it answers to the keyboard: something that a reader sees is different."""
     page.evaluate(PREPARE)
+    colours = page.evaluate("() => ({...document.documentElement.dataset})")
     faults = []
     # What opens first, so that what is inside can be reached.
     for selector in ("summary, .toggle-button", CONTROLS):
@@ -200,6 +201,8 @@ def controls(page):
                 continue
             handle.evaluate("e => e.setAttribute('data-operated', '')")
             faults += _operate(page, handle)
+    # The switch of the colours was operated too; what follows looks at the page in those it came in.
+    page.evaluate("(colours) => Object.assign(document.documentElement.dataset, colours)", colours)
     return faults
 
 

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urljoin, urlparse
 
 import jupytext
 import pytest
+import yaml
 from bs4 import BeautifulSoup
 from fontTools.ttLib import TTFont
 from PIL import Image

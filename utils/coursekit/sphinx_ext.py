@@ -101,7 +101,7 @@ def description(doctree: nodes.document) -> str:
             break
     if len(text) <= LONGEST_DESCRIPTION:
         return text
-    sentences = re.findall(r".+?[.?!](?=\s|$)", text[:LONGEST_DESCRIPTION])
+    sentences = re.findall(r".+?(?<!\bal)[.?!](?=\s|$)", text[:LONGEST_DESCRIPTION])
     start = "".join(sentences).strip()
     return start if len(start) > LONGEST_DESCRIPTION / 3 else text[: LONGEST_DESCRIPTION - 1].rpartition(" ")[0] + "…"
 
