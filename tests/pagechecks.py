@@ -194,8 +194,8 @@ def controls(page):
     page.evaluate(PREPARE)
     colours = page.evaluate("() => ({...document.documentElement.dataset})")
     faults = []
-    # What opens first, so that what is inside can be reached.
-    for selector in ("summary, .toggle-button", CONTROLS):
+    # What opens first, so that what is inside can be reached; what is disabled last, when others may have enabled it.
+    for selector in ("summary, .toggle-button", f":is({CONTROLS}):not(:disabled)", CONTROLS):
         for handle in page.query_selector_all(f":is(article, .bd-header-article) :is({selector})"):
             if handle.get_attribute("data-operated") is not None or not handle.evaluate("e => e.isConnected"):
                 continue
