@@ -12,3 +12,35 @@ def _seed() -> None:
 @pytest.fixture
 def generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def _browser():
+    """One browser for each process that runs tests: it starts in half a second, playwright in another."""
+    from browsertools import one_browser
+
+    with one_browser() as shared_and_loop:
+        yield shared_and_loop
+
+
+@pytest.fixture
+def browser(_browser):
+    """Playwright's Chromium. Skipped where none can be installed; a failure there under continuous integration."""
+    shared, in_use = _browser
+    with in_use():
+        yield shared
+
+
+@pytest.fixture(scope="session")
+def site():
+    """The built book over http: the address of its folder, which ends in a slash."""
+    from browsertools import HTML, served
+
+    assert (HTML / "index.html").is_file(), "run `make book` first"
+    with served() as address:
+        yield address
+
+
+def pytest_addoption(parser):
+    """Links to other sites are asked for only on demand: tests depend on no network."""
+    parser.addoption("--reach-links", action="store_true", help="ask for every link that leaves the book")
