@@ -54,6 +54,7 @@ COLORS = {
     "exact": "#555555",
     "muted": "#888888",
     "ink": INK,
+    "paper": "#EDEDED",  # inverted, the ground of a dark page
     "pathwise": CYCLE[0],
     "score": CYCLE[1],
     "baseline": CYCLE[3],
@@ -77,6 +78,7 @@ def style() -> None:
             "figure.figsize": (WIDTH, HEIGHTS["normal"]),
             "figure.dpi": 144,  # of what is rasterized inside a vector graphic
             "figure.constrained_layout.use": True,
+            "figure.constrained_layout.wspace": 0.06,
             "figure.facecolor": "none",
             "savefig.facecolor": "none",
             "savefig.transparent": True,
@@ -206,13 +208,13 @@ def strips(images: Mapping[str, Tensor], columns: int = 10) -> Figure:
         images: What each strip shows, ``[n, pixels]`` or ``[n, height, width]`` in [0, 1], by its name.
         columns: Images per row; a strip with more has several rows.
     """
-    size, name = min(TILE, WIDTH / columns), 24 * PIXEL
+    size, name = min(TILE, WIDTH / columns), 28 * PIXEL
     heights = [size * -(-len(strip) // columns) for strip in images.values()]
     width, height = size * columns, sum(heights) + name * len(images)
     figure = plt.figure(figsize=(width, height), layout="none", facecolor="black")
     top = height
     for (label, strip), tall in zip(images.items(), heights, strict=True):
-        figure.text(5 * PIXEL / width, (top - 17 * PIXEL) / height, label, color="white", size="small", va="baseline")
+        figure.text(5 * PIXEL / width, (top - 22 * PIXEL) / height, label, color="white", size="small", va="baseline")
         top -= name + tall
         grid(strip, columns, figure.add_axes((0, top / height, 1, tall / height)))
     return figure
