@@ -1,14 +1,16 @@
-"""The whole book as one PDF: Chromium prints the built pages, pypdf joins them and mends what leads from one to another.
+"""The whole book as one PDF: Chromium prints the built pages, pypdf joins them and mends what leads to other pages.
 
-A page is printed after its formulas are set. Links between pages, and the bookmarks, need the places of their targets on
-paper; Chromium tells those of fragments that the page itself links to, so each page gets links to all of its targets, too
-small to be seen, which are taken out again.
+A page is printed after its formulas are set. Links between pages, and the bookmarks, need the places of their targets
+on paper; Chromium tells those of fragments that the page itself links to, so each page gets links to all of its
+targets, too small to be seen, which are taken out again.
 """
 
 from __future__ import annotations
 
 import io
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +23,7 @@ from pypdf.generic import (
     ArrayObject,
     BooleanObject,
     DictionaryObject,
+    Fit,
     FloatObject,
     NameObject,
     NullObject,
@@ -35,8 +38,8 @@ from .project import ROOT
 WIDE = 627
 """Pixels between the margins of a sheet; print.css has the margins."""
 NOTES = (
-    "This is the book on paper. Answers that its pages fold away are open here. Code that they fold away, which draws the "
-    "figures, is left out, and of what can be moved or played there is one picture.",
+    "This is the book on paper. Answers that its pages fold away are open here. Code that they fold away, which draws "
+    "the figures, is left out, and of what can be moved or played there is one picture.",
     "Text under CC BY 4.0, code under the MIT licence.",
 )
 
@@ -61,16 +64,22 @@ READY = """async () => {
       e.replaceWith(spoken ? spoken.textContent : '');
     });
     const section = h.closest('section[id]');
-    return { level: +h.tagName[1], id: section ? section.id : '', title: words.textContent.replace(/\\s+/g, ' ').trim() };
+    const title = words.textContent.replace(/\\s+/g, ' ').trim();
+    return { level: +h.tagName[1], id: section ? section.id : '', title };
   });
 }"""
 
-# Makes what is wider than the sheet as small as it must be; says what that was.
+# Makes what is wider than the sheet as small as it must be, and keeps together what is low; says what was too wide.
 FIT = """wide => {
   const shrunk = [];
+  for (const e of document.querySelectorAll('article :is(.cell_input, .admonition, .proof, pre, table)')) {
+    const code = e.closest('.cell_input') || e;
+    if (code.getBoundingClientRect().height < 330) e.classList.add('short');
+  }
   for (const e of document.querySelectorAll('article mjx-container[display="true"], article table')) {
     const inner = e.matches('table') ? e : e.querySelector('mjx-math') || e;
-    const room = (e.parentElement.closest('li, dd, .admonition, .proof, td, figure, section') || e.parentElement).clientWidth || wide;
+    const box = e.parentElement.closest('li, dd, .admonition, .proof, td, figure, section') || e.parentElement;
+    const room = box.clientWidth || wide;
     const size = Math.max(inner.scrollWidth, inner.getBoundingClientRect().width);
     if (size > room) {
       e.style.fontSize = `${Math.max(0.5, 0.98 * room / size) * 100}%`;
@@ -88,7 +97,7 @@ LINK = """ids => {
     if (!document.getElementById(id)) continue;
     const link = document.createElement('a');
     link.href = '#' + encodeURIComponent(id);
-    link.textContent = '.';
+    link.style.cssText = 'display:inline-block;width:1px;height:1px';
     box.append(link);
   }
   document.querySelector('article').prepend(box);
@@ -112,6 +121,7 @@ class Sheets(NamedTuple):
 
     @property
     def title(self) -> str:
+        """What the page is called."""
         return self.headings[0].title
 
 
@@ -152,7 +162,7 @@ def make(root: Path = ROOT) -> Path:
 
 
 def _parts(root: Path) -> list[tuple[str, list[Path]]]:
-    """The parts of the table of contents, each with its built pages; the first has no name and holds the landing page."""
+    """The parts of the table of contents, each with its built pages; the first, without a name, is the landing page."""
     toc = yaml.safe_load((root / "_toc.yml").read_text("utf-8"))
     built = root / "_build" / "html"
     parts = [("", [built / f"{toc['root']}.html"])]
@@ -175,8 +185,9 @@ def _targets(files: list[Path]) -> dict[str, set[str]]:
     return targets
 
 
-def _print(chromium: Browser, file: Path, targets: set[str]) -> Sheets:
-    """One page on A4, its formulas set, its answers open, its targets known."""
+@contextmanager
+def ready(chromium: Browser, file: Path) -> Iterator[tuple[Page, list[Heading]]]:
+    """A page as it goes to paper, with its headings: its formulas set, its answers open, nothing wider than the sheet."""
     context = chromium.new_context(viewport={"width": WIDE, "height": 900}, color_scheme="light")
     try:
         page = context.new_page()
@@ -184,10 +195,16 @@ def _print(chromium: Browser, file: Path, targets: set[str]) -> Sheets:
         page.goto(file.as_uri(), wait_until="load")
         headings = [Heading(h["level"], h["id"], h["title"]) for h in page.evaluate(READY)]
         page.evaluate(FIT, WIDE)
-        page.evaluate(LINK, sorted(targets | {heading.id for heading in headings}))
-        return Sheets(file.as_uri(), headings, _pdf(page))
+        yield page, headings
     finally:
         context.close()
+
+
+def _print(chromium: Browser, file: Path, targets: set[str]) -> Sheets:
+    """One page on A4, with the places of its targets."""
+    with ready(chromium, file) as (page, headings):
+        page.evaluate(LINK, sorted(targets | {heading.id for heading in headings}))
+        return Sheets(file.as_uri(), headings, _pdf(page))
 
 
 def _pdf(page: Page) -> PdfReader:
@@ -212,7 +229,10 @@ def _places(sheets: list[Sheets], before: int) -> dict[str, tuple[int, float | N
             number = sheet.reader.get_destination_page_number(target)
             if number is not None and number >= 0:
                 top = target.top
-                places[f"{sheet.address}#{unquote(name.lstrip('/'))}"] = (before + number, None if top is None else float(top))
+                places[f"{sheet.address}#{unquote(name.lstrip('/'))}"] = (
+                    before + number,
+                    None if top is None else float(top),
+                )
         before += len(sheet.reader.pages)
     return places
 
@@ -281,7 +301,7 @@ def _join(chromium: Browser, config: dict, front: PdfReader, sheets: list[Sheets
         raise CourseError(f"{len(feet)} pages were to be numbered, and the browser made {len(numbers.pages)} numbers")
     named: list[tuple[str, PageObject]] = [("", page) for page in front.pages]
     named += [(sheet.address, page) for sheet in sheets for page in sheet.reader.pages]
-    for address, page in named:
+    for _, page in named:
         writer.add_page(page)
     for (address, _), page, foot in zip(named, writer.pages, numbers.pages, strict=True):
         page.merge_page(foot)
@@ -289,7 +309,9 @@ def _join(chromium: Browser, config: dict, front: PdfReader, sheets: list[Sheets
     for page in writer.pages:
         page.compress_content_streams()
     writer.compress_identical_objects(remove_duplicates=True, remove_unreferenced=True)
-    writer.add_metadata({"/Title": config["title"], "/Author": config["author"], "/Subject": "The whole book, for paper"})
+    writer.add_metadata(
+        {"/Title": config["title"], "/Author": config["author"], "/Subject": "The whole book, for paper"}
+    )
     root = writer.root_object
     root[NameObject("/Lang")] = TextStringObject(_language(config))
     root[NameObject("/ViewerPreferences")] = DictionaryObject({NameObject("/DisplayDocTitle"): BooleanObject(True)})
@@ -335,8 +357,6 @@ def _destination(writer: PdfWriter, number: int, top: float | None) -> ArrayObje
 
 def _bookmarks(writer: PdfWriter, parts, sheets: list[Sheets], places) -> None:
     """Parts, in them chapters, in them sections and their subsections."""
-    from pypdf.generic import Fit
-
     by_address = {sheet.address: sheet for sheet in sheets}
     for title, files in parts:
         first = places[files[0].as_uri()][0]
