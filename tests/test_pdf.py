@@ -24,7 +24,7 @@ CONTROLS = (
 )
 # What is drawn beyond the sheet's margin; what is spoken only is not drawn.
 BEYOND = """wide => [...document.querySelectorAll('article *')].filter(e => {
-  if (e.closest('mjx-assistive-mml, .ex-hidden, .visually-hidden') || getComputedStyle(e).visibility === 'hidden') return false;
+  if (e.closest('mjx-assistive-mml, .ex-hidden, .visually-hidden')) return false;
   const box = e.getBoundingClientRect();
   return box.width > 1 && box.height > 1 && (box.right > wide + 1 || box.left < -1);
 }).map(e => `${e.tagName} ${e.className} ${(e.textContent || '').slice(0, 60)}`)"""

@@ -187,7 +187,7 @@ def _targets(files: list[Path]) -> dict[str, set[str]]:
 
 @contextmanager
 def ready(chromium: Browser, file: Path) -> Iterator[tuple[Page, list[Heading]]]:
-    """A page as it goes to paper, with its headings: its formulas set, its answers open, nothing wider than the sheet."""
+    """A page as it goes to paper, and its headings: formulas set, answers open, nothing wider than the sheet."""
     context = chromium.new_context(viewport={"width": WIDE, "height": 900}, color_scheme="light")
     try:
         page = context.new_page()
