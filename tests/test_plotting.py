@@ -1,4 +1,4 @@
-"""Tests of vaelab.plotting and of the progress bar: each figure shows the data it was given, in the book's one style."""
+"""Tests of vaelab.plotting and of the progress bar: each figure shows the data it was given, in one style."""
 
 import ast
 import itertools
@@ -141,7 +141,7 @@ def test_colours_of_parts_stand_for_nothing_else():
         assert len({plotting.COLORS[name] for name in same}) == 1
 
 
-# What a page may set by itself: (page, what was found). The digits in the cells of its table are PNG, made without axes.
+# What a page may set by itself: (page, what was found). The digits in cells of a table are PNG, made without axes.
 ALLOWED = {("convolutional-vae", "cmap='gray'")}
 COLOUR_WORDS = {"color", "colors", "c", "fc", "ec", "facecolor", "edgecolor", "facecolors", "edgecolors", "cmap"}
 SIZE_WORDS = {"figsize", "dpi", "fontsize", "size", "labelsize", "titlesize"}

@@ -214,7 +214,7 @@ def strips(images: Mapping[str, Tensor], columns: int = 10) -> Figure:
     figure = plt.figure(figsize=(width, height), layout="none", facecolor="black")
     top = height
     for (label, strip), tall in zip(images.items(), heights, strict=True):
-        figure.text(5 * PIXEL / width, (top - 22 * PIXEL) / height, label, color="white", size="small", va="baseline")
+        figure.text(5 * PIXEL / width, (top - 22 * PIXEL) / height, label, color="white", va="baseline")
         top -= name + tall
         grid(strip, columns, figure.add_axes((0, top / height, 1, tall / height)))
     return figure
@@ -287,9 +287,9 @@ def curves(history: list[dict[str, float]], axes: tuple[Axes, Axes] | None = Non
     for name in ("reconstruction", "kl"):
         axes[1].plot(epochs, [h[name] for h in history], ".-", color=COLORS[name], label=name)
     axes[1].set(title="its two terms", xlabel="epoch", ylim=(0, None))
-    for line, name in zip(axes[1].lines, ("reconstruction", "KL"), strict=True):
+    for line, name, beside in zip(axes[1].lines, ("reconstruction", "KL"), (-15, 6), strict=True):
         last = (epochs[-1], line.get_ydata()[-1])
-        axes[1].annotate(name, last, (0, 6), textcoords="offset points", ha="right", size="small")
+        axes[1].annotate(name, last, (0, beside), textcoords="offset points", ha="right", size="small")
     for ax in axes:
         ax.xaxis.get_major_locator().set_params(integer=True)
     return axes[0].figure
