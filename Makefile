@@ -17,7 +17,7 @@ export GOMP_SPINCOUNT := 1000
 # The packages not to install with OWN_TORCH=1: see "Another build of PyTorch" in the README.
 OWN := $(if $(OWN_TORCH),^(torch|torchvision|triton|nvidia-|cuda-),^$$)
 
-.PHONY: help env data book test check release bank due collect grade formgrader feedback export student-edition lock bench clean
+.PHONY: help env data book pdf test check release bank due collect grade formgrader feedback export student-edition lock bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ data: $(READY) ## find MNIST or download it, and say which data the course will 
 
 book: $(READY) data ## build the book into _build/html
 	@$(PY) -m coursekit book
+
+pdf: $(READY) data ## print the whole book into one file, _build/vae-course.pdf (about two minutes)
+	@$(PY) -m coursekit pdf
 
 test: $(READY) data ## build the book, run every test, page and exercise (FORCE=1: even if nothing changed)
 	@$(PY) -m coursekit test $(if $(FORCE),--force)

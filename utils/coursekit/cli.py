@@ -32,6 +32,7 @@ def _parser() -> argparse.ArgumentParser:
         return sub
 
     command("book", _book, "Build the book into _build/html.")
+    command("pdf", _pdf, "Build the book and print it into one file, _build/vae-course.pdf.")
     test = command("test", _test, "Run every test, unless nothing changed since they passed.")
     test.add_argument("--force", action="store_true", help="run them even so")
     command("lock", _lock, "Make requirements.txt from pyproject.toml.")
@@ -71,6 +72,14 @@ def _book(options: argparse.Namespace) -> None:
     from .book import build
 
     build()
+
+
+def _pdf(options: argparse.Namespace) -> None:
+    from .book import build
+    from .pdf import make
+
+    build()
+    make()
 
 
 def _test(options: argparse.Namespace) -> None:

@@ -32,6 +32,7 @@ from .webpage import mend
 log = logging.getLogger(__name__)
 IMAGE = re.compile(r"<img\b[^>]*>")
 ALT = re.compile(r'\balt="([^"]*)"')
+INLINE_MATH = re.compile(r'(?:(?<=\s)\()?<span class="math[^"]*">[^<]*</span>[.,;:!?)’]+')
 LINK = re.compile(r'<a\b[^>]*\bhref="([^"]+)"')
 FOREIGN = re.compile(
     r'<(?:script|img|iframe|source|video|audio|input)\b[^>]*\bsrc="(?:https?:)?//'
@@ -232,6 +233,14 @@ def _list_links(pages: list[Path], out: Path) -> None:
     (out.parent / "external-links.txt").write_text("".join(lines), "utf-8")
 
 
+def keep_signs_with_formulas(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
+) -> None:
+    """Let no line begin with the full stop that ends a formula: browsers may break behind any formula."""
+    if "body" in context:
+        context["body"] = INLINE_MATH.sub(r'<span class="nobreak">\g<0></span>', context["body"])
+
+
 def require_alt_text(pages: list[Path]) -> None:
     """Warn, which fails the build, of every image whose alternative text is missing or is only its file's name."""
     for page in pages:
@@ -257,6 +266,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("html-page-context", drop_unused_scripts, priority=900)
     app.connect("html-page-context", launch_published, priority=900)
     app.connect("html-page-context", say_status_in_words)
+    app.connect("html-page-context", keep_signs_with_formulas)
     app.connect("html-page-context", describe)
     app.connect("build-finished", finish, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

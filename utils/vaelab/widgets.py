@@ -28,7 +28,7 @@ from PIL import Image
 from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 
-from .plotting import COLORS, style
+from .plotting import COLORS, WIDTH, panels, style
 
 __all__ = [
     "estimator_explorer",
@@ -231,7 +231,7 @@ def _explorer(
 
 def _draw_gap(mu: float, logvar: float, x: float, s: float) -> tuple[Figure, str]:
     n = gap_numbers(mu, logvar, x, s)
-    figure, (top, bar) = plt.subplots(2, figsize=(6.4, 3.8), height_ratios=(4, 1))
+    figure, (top, bar) = plt.subplots(2, figsize=(WIDTH, 3.8), height_ratios=(4, 1))
     z = torch.linspace(-4, 4, 401, dtype=torch.float64)
     curves = (
         ("prior p(z)", 0.0, 0.0, COLORS["prior"], "-."),
@@ -245,8 +245,8 @@ def _draw_gap(mu: float, logvar: float, x: float, s: float) -> tuple[Figure, str
     # The bar shows 8 nats below log p(x); where the ELBO is lower still, the text has its value.
     left, right = n["evidence"] - 8, n["evidence"]
     split = max(left, n["elbo"])
-    bar.barh(0, split - left, left=left, color=COLORS["encoder"], label="ELBO")
-    bar.barh(0, right - split, left=split, color=COLORS["kl"], hatch="///", label="gap")
+    bar.barh(0, split - left, left=left, color=COLORS["elbo"], label="ELBO")
+    bar.barh(0, right - split, left=split, color=COLORS["gap"], hatch="///", label="gap")
     bar.axvline(right, color=COLORS["exact"], linestyle=":")
     bar.set(xlim=(left, right + 0.8), xlabel="nats; the dotted line is log p(x)")
     bar.legend(ncols=2, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.1)
@@ -262,7 +262,7 @@ def _draw_kl(mu_q: float, logvar_q: float, mu_p: float, logvar_p: float) -> tupl
     n = kl_numbers(mu_q, logvar_q, mu_p, logvar_p)
     z = torch.linspace(-9, 9, 301, dtype=torch.float64)
     log_q, log_p = _normal(mu_q, logvar_q).log_prob(z), _normal(mu_p, logvar_p).log_prob(z)
-    figure, axes = plt.subplots(3, figsize=(6.4, 4.8), sharex=True)
+    figure, axes = plt.subplots(3, figsize=(WIDTH, 4.8), sharex=True)
     axes[0].plot(z, log_q.exp(), color=COLORS["encoder"], label="q(z)")
     axes[0].plot(z, log_p.exp(), "--", color=COLORS["prior"], label="p(z)")
     axes[0].set(ylim=(0, None))
@@ -297,10 +297,10 @@ def _integrand(ax: Axes, z: Tensor, values: Tensor, color: str, title: str) -> N
 
 def _draw_estimators(n: int, seed: int) -> tuple[Figure, str]:
     e = estimator_numbers(n, seed)
-    figure, ax = plt.subplots(figsize=(6.4, 2.8))
+    figure, ax = panels()
     low, high = e["exact"] - 8, e["exact"] + 8
     height = 0.7 * (np.arange(COUNT) * 0.6180339887 % 1)
-    for base, name, color in ((1, "score", COLORS["decoder"]), (0, "pathwise", COLORS["encoder"])):
+    for base, name, color in ((1, "score", COLORS["score"]), (0, "pathwise", COLORS["pathwise"])):
         values = e[name]
         inside = (low <= values) & (values <= high)
         ys = base + 0.15 + height
