@@ -5,7 +5,7 @@
  *
  *   <link rel="stylesheet" href="../_static/latent-explorer.css">
  *   <div class="explorer latent-explorer" data-model="../_static/exported/latent-explorer-model.js">
- *   <img src="../_static/exported/latent-plane.png" alt="..."> and words: what is seen in print and without JavaScript
+ *   <img src="../_static/exported/latent-plane.webp" alt="..."> and words: what is seen in print and without JavaScript
  *   </div>
  *   <script src="../_static/latent-explorer.js" defer></script>
  *
@@ -221,6 +221,22 @@
     context.putImageData(picture, 0, 0);
   }
 
+  /** Points moved apart until each two are `least` from each other, or nearly. */
+  function apart(points, least) {
+    const moved = points.map((point) => [...point]);
+    for (let round = 0; round < 200; round++) {
+      for (let i = 0; i < moved.length; i++) {
+        for (let k = 0; k < i; k++) {
+          const [dx, dy] = [moved[i][0] - moved[k][0] || 0.01, moved[i][1] - moved[k][1]];
+          const push = Math.max(0, least / Math.hypot(dx, dy) - 1) / 4;
+          moved[i] = [moved[i][0] + push * dx, moved[i][1] + push * dy];
+          moved[k] = [moved[k][0] - push * dx, moved[k][1] - push * dy];
+        }
+      }
+    }
+    return moved;
+  }
+
   /** The part of the plane that never changes: axes, the prior's ring, a dot for each test image, the digits' names. */
   function planePicture(model, codes, X, Y) {
     const at = (i) => `M${X(codes[2 * i]).toFixed(1)} ${Y(codes[2 * i + 1]).toFixed(1)}h0`;
@@ -230,8 +246,8 @@
     const ticks = whole.filter((v) => v && Math.abs(v) < model.span).map((v) =>
       `<text class="ex-muted" x="${X(v)}" y="${VIEW - 6}" text-anchor="middle">${fmt(v, 0)}</text>` +
       `<text class="ex-muted" x="5" y="${Y(v) + 4}">${fmt(v, 0)}</text>`).join("");
-    const names = Array.from({ length: 10 }, (_, digit) =>
-      `<text class="lx-name" x="${X(model.medians[digit][0])}" y="${Y(model.medians[digit][1]) + 6}">${digit}</text>`).join("");
+    const names = apart(model.medians.map(([z1, z2]) => [X(z1), Y(z2)]), 24).map(([x, y], digit) =>
+      `<text class="lx-name" x="${x.toFixed(1)}" y="${(y + 6).toFixed(1)}">${digit}</text>`).join("");
     return `<path class="lx-axis" d="M${X(0)} 0V${VIEW}M0 ${Y(0)}H${VIEW}"/>` +
       dots.map((d, digit) => `<path class="lx-dots lx-${digit}" d="${d}"/>`).join("") +
       `<circle class="lx-ring" cx="${X(0)}" cy="${Y(0)}" r="${X(2) - X(0)}"/>` + ticks +
@@ -413,7 +429,9 @@
       return `<div class="lx-bar" role="img" aria-label="The test images' −ELBO reaches from ${fmt(typical.loss[0], 0)} to ` +
         `${fmt(typical.loss[100], 0)} nats, this image's is ${fmt(loss, 0)}">` +
         box(typical.loss[0], typical.loss[100], "lx-all") + box(low, high, "lx-half") + box(middle, middle, "lx-median") +
-        `<span class="lx-this" style="left:${at(loss)}"></span></div>`;
+        `<span class="lx-this" style="left:${at(loss)}"></span></div>` +
+        `<p class="lx-scale"><span>0</span> <span><i class="lx-all"></i> all ${say(typical.count)} test images ` +
+        `<i class="lx-half"></i> the middle half <i class="lx-this"></i> this one</span> <span>${fmt(end, 0)} nats</span></p>`;
     }
 
     function readout(logits, noise) {
@@ -559,6 +577,8 @@
     });
     let drawing = 0; // the frame in which the drawing is encoded
 
+    find(".lx-x").setAttribute("aria-label", "The image as the encoder gets it");
+    find(".lx-back").setAttribute("aria-label", "What the decoder makes of the image's code");
     take();
     state.z = details.open ? math.sample(state.q, math.normals()) : [...state.a];
     drawStrip();

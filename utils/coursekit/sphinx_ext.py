@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +44,49 @@ def require_alt_text(app: Sphinx, error: Exception | None) -> None:
                 log.warning("%s: an image without alternative text: %s", page.name, tag[:160])
 
 
+PAGE_FILES = "application/vnd.page-files+json"
+"""The type of a cell's output that holds files: {name: {"text": ...} or {"base64": ...}}."""
+EXPORTED = re.compile(r"_static/exported/([^\"'<>\s]+)")
+
+
+def place_page_files(app: Sphinx, error: Exception | None) -> None:
+    """Write the files that pages' cells made to ``_static/exported``; warn of one that a page names and no cell made.
+
+    They are outputs of their cells, so that they live exactly as long as the rest of what an execution gave.
+    """
+    if error or app.builder.format != "html":
+        return
+    folder = Path(app.outdir, "_static", "exported")
+    shutil.rmtree(folder, ignore_errors=True)
+    for page in sorted(app.env.found_docs):
+        notebook = Path(app.outdir).parent / "jupyter_execute" / f"{page}.ipynb"
+        if not notebook.is_file():
+            continue
+        for name, content in _files_of(json.loads(notebook.read_text("utf-8"))):
+            if Path(name).name != name or (folder / name).exists():
+                log.warning("%s: a cell makes a file %r: not a plain name, or made twice", page, name)
+                continue
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(content)
+    for page in sorted(Path(app.outdir).rglob("*.html")):
+        for name in EXPORTED.findall("" if "_static" in page.parts else page.read_text("utf-8")):
+            if not (folder / name).is_file():
+                log.warning("%s: no page's cell makes the file %s", page.name, name)
+
+
+def _files_of(notebook: dict[str, Any]) -> list[tuple[str, bytes]]:
+    return [
+        (name, content["text"].encode() if "text" in content else base64.b64decode(content["base64"]))
+        for cell in notebook["cells"]
+        for output in cell.get("outputs", [])
+        for name, content in output.get("data", {}).get(PAGE_FILES, {}).items()
+    ]
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the hooks."""
     app.connect("html-page-context", drop_unused_scripts, priority=900)
     app.connect("html-page-context", say_status_in_words)
     app.connect("build-finished", require_alt_text)
+    app.connect("build-finished", place_page_files)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
