@@ -246,8 +246,9 @@
     const ticks = whole.filter((v) => v && Math.abs(v) < model.span).map((v) =>
       `<text class="ex-muted" x="${X(v)}" y="${VIEW - 6}" text-anchor="middle">${fmt(v, 0)}</text>` +
       `<text class="ex-muted" x="5" y="${Y(v) + 4}">${fmt(v, 0)}</text>`).join("");
-    const names = apart(model.medians.map(([z1, z2]) => [X(z1), Y(z2)]), 24).map(([x, y], digit) =>
-      `<text class="lx-name" x="${x.toFixed(1)}" y="${(y + 6).toFixed(1)}">${digit}</text>`).join("");
+    const names = apart(model.medians.map(([z1, z2]) => [X(z1), Y(z2)]), 22).map(([x, y], digit) =>
+      `<circle class="lx-badge lx-${digit}" r="10" cx="${x.toFixed(1)}" cy="${y.toFixed(1)}"/>` +
+      `<text class="lx-name" x="${x.toFixed(1)}" y="${(y + 5).toFixed(1)}">${digit}</text>`).join("");
     return `<path class="lx-axis" d="M${X(0)} 0V${VIEW}M0 ${Y(0)}H${VIEW}"/>` +
       dots.map((d, digit) => `<path class="lx-dots lx-${digit}" d="${d}"/>`).join("") +
       `<circle class="lx-ring" cx="${X(0)}" cy="${Y(0)}" r="${X(2) - X(0)}"/>` + ticks +

@@ -46,6 +46,7 @@ def require_alt_text(app: Sphinx, error: Exception | None) -> None:
 
 PAGE_FILES = "application/vnd.page-files+json"
 """The type of a cell's output that holds files: {name: {"text": ...} or {"base64": ...}}."""
+NAME = re.compile(r"\w[\w.-]*")
 EXPORTED = re.compile(r"_static/exported/([^\"'<>\s]+)")
 
 
@@ -63,7 +64,7 @@ def place_page_files(app: Sphinx, error: Exception | None) -> None:
         if not notebook.is_file():
             continue
         for name, content in _files_of(json.loads(notebook.read_text("utf-8"))):
-            if Path(name).name != name or (folder / name).exists():
+            if not NAME.fullmatch(name) or (folder / name).exists():
                 log.warning("%s: a cell makes a file %r: not a plain name, or made twice", page, name)
                 continue
             folder.mkdir(parents=True, exist_ok=True)

@@ -76,9 +76,9 @@ def explorer_files(model: VAE, data: Splits, seed: int = 0) -> PageFiles:
     """What the latent explorer needs of a trained model: its script, and a picture for those who do not start it.
 
     The script holds both networks, the codes of the first test images and their digits, some test images to choose
-    from, and percentiles of -ELBO over all test images, one code drawn for each. Numbers that gzip can make smaller
-    are deflated already: first the low bytes of the float16 numbers (weights and biases of the encoder's layers, then of
-    the decoder's, then the codes), then their high bytes, then the test images' pixels.
+    from, and percentiles of -ELBO over all test images, one code drawn for each. What is large is packed by zlib: the
+    low bytes of all float16 numbers (weights and biases of the encoder's layers, those of the decoder's, the codes),
+    then their high bytes, then the test images' pixels.
 
     Arguments:
         model: A VAE of multilayer perceptrons with GELU between the layers, two latent dimensions, Bernoulli pixels.
