@@ -327,7 +327,7 @@
 
     const codeOf = (k) => math.encode(encoder, testImage(k)).mu;
     const first = (digit) => model.images.digits.indexOf(digit);
-    const state = { z: [0, 0], a: codeOf(first("1")), b: codeOf(first("7")), t: 0, x: null, q: null, drawn: true };
+    const state = { z: [0, 0], a: codeOf(first("0")), b: codeOf(first("1")), t: 0, x: null, q: null, drawn: true };
     let strokes = []; // the reader's, in a unit square
     let [frame, pause] = [0, 0];
 
