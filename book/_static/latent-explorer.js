@@ -51,7 +51,12 @@
     const take = (length) => values.subarray(at, (at += length));
     const layers = (network) => network.slice(1).map((outputs, i) =>
       ({ inputs: network[i], outputs, weight: take(network[i] * outputs), bias: take(outputs) }));
-    return { encoder: layers(model.encoder), decoder: layers(model.decoder), codes: take(2 * model.digits.length), pixels: data.subarray(2 * count) };
+    return {
+      encoder: layers(model.encoder),
+      decoder: layers(model.decoder),
+      codes: take(2 * model.digits.length),
+      pixels: data.subarray(2 * count),
+    };
   }
 
   /** The error function, to 1.5e-7: Abramowitz and Stegun, 7.1.26. */
@@ -120,9 +125,9 @@
     },
 
     /**
-     * Ink in [0, 1], row by row, made into an image as MNIST's were: its box scaled to fit 20 x 20 pixels, averaging over
-     * areas, then placed on 28 x 28 so that the centre of mass comes to `centre`, a column and a row, as near as whole pixels
-     * allow.
+     * Ink in [0, 1], row by row, made into an image as MNIST's were: its box scaled to fit 20 x 20 pixels, averaging
+     * over areas, then placed on 28 x 28 so that the centre of mass comes to `centre`, a column and a row, as near as
+     * whole pixels allow.
      */
     prepare(ink, width, height, centre) {
       const image = new Float32Array(SIDE * SIDE);
@@ -144,7 +149,9 @@
       for (let r = 0; r < rows; r++) {
         for (let c = 0; c < columns; c++) {
           let value = 0;
-          for (const [y, share] of down[r]) for (const [x, part] of across[c]) value += share * part * ink[y * width + x];
+          for (const [y, share] of down[r]) {
+            for (const [x, part] of across[c]) value += share * part * ink[y * width + x];
+          }
           small[r * columns + c] = value;
           [mass, massX, massY] = [mass + value, massX + value * c, massY + value * r];
         }
@@ -162,7 +169,9 @@
     return Array.from({ length: count }, (_, i) => {
       const [from, to] = [start + i * size, start + (i + 1) * size];
       const part = [];
-      for (let k = Math.floor(from + 1e-9); k < to - 1e-9; k++) part.push([k, (Math.min(to, k + 1) - Math.max(from, k)) / size]);
+      for (let k = Math.floor(from + 1e-9); k < to - 1e-9; k++) {
+        part.push([k, (Math.min(to, k + 1) - Math.max(from, k)) / size]);
+      }
       return part;
     });
   }
@@ -204,7 +213,8 @@
   const pair = (values, digits = 2) => `(${values.map((v) => fmt(v, digits)).join(", ")})`;
   const num = (words, width) => `<span class="ex-num" style="min-width:${width}ch">${words}</span>`;
   const sign = (symbol) => `<span class="ex-sign">${symbol}</span>`;
-  const cell = (name, value, note) => `<div class="ex-cell"><span>${name}</span> ${num(value, 6)} <small>${note}</small></div>`;
+  const cell = (name, value, note) => `<div class="ex-cell"><span>${name}</span> ${num(value, 6)} ` +
+    `<small>${note}</small></div>`;
   const say = (count) => count.toLocaleString("en");
 
   /** Draws pixels in [0, 1] on a canvas, `count` images side by side. */
@@ -260,26 +270,30 @@
   let mounted = 0;
 
   const slider = (id, key, label, min, max, step) =>
-    `<div class="ex-slider"><label for="${id}-${key}">${label}</label> <output for="${id}-${key}" aria-live="off"></output>` +
-    `<input type="range" id="${id}-${key}" data-key="${key}" min="${min}" max="${max}" step="${step}" autocomplete="off"></div>`;
+    `<div class="ex-slider"><label for="${id}-${key}">${label}</label> <output for="${id}-${key}" ` +
+    `aria-live="off"></output>` +
+    `<input type="range" id="${id}-${key}" data-key="${key}" min="${min}" max="${max}" step="${step}" ` +
+    `autocomplete="off"></div>`;
   const button = (name, words) => `<button type="button" data-do="${name}">${words}</button>`;
   const picture = (name, width, words) =>
-    `<figure><canvas class="lx-${name}" width="${width}" height="${SIDE}" role="img"></canvas><figcaption>${words}</figcaption></figure>`;
+    `<figure><canvas class="lx-${name}" width="${width}" height="${SIDE}" ` +
+    `role="img"></canvas><figcaption>${words}</figcaption></figure>`;
 
   /** The choices for the encoder: [name, [[value, words], ...]] */
   const choices = (model) => [
-    ["test digits", Array.from(model.images.digits, (digit, k) => [`test-${k}`, `${digit} (test image ${model.images.places[k]})`])],
+    ["test digits", Array.from(model.images.digits, (digit, k) =>
+      [`test-${k}`, `${digit} (test image ${model.images.places[k]})`])],
     ["letters", Object.keys(STRANGE.letters).map((name) => [`letters-${name}`, name])],
     ["scribbles", Object.keys(STRANGE.scribbles).map((name) => [`scribbles-${name}`, name])],
   ];
 
   const markup = (id, model, open) =>
     `<p class="ex-title" id="${id}-title">Two numbers, one digit</p>` +
-    `<p class="ex-note">Drag across the plane, use the arrow keys on it, or move the sliders: the decoder draws what the two ` +
-    `numbers say. Each dot is the code of a test image, coloured by its digit and named where the digit lies; the decoder was ` +
-    `never told the names. The dashed ring holds 86 % of what the prior draws.</p>` +
-    (model.source === "MNIST" ? "" : `<p class="lx-warning">This model was trained on stand-in digits: MNIST was not found when ` +
-      `the book was built.</p>`) +
+    `<p class="ex-note">Drag across the plane, use the arrow keys on it, or move the sliders: the decoder draws ` +
+    `what the two numbers say. Each dot is the code of a test image, coloured by its digit and named where the ` +
+    `digit lies; the decoder was never told the names. The dashed ring holds 86 % of what the prior draws.</p>` +
+    (model.source === "MNIST" ? "" : `<p class="lx-warning">This model was trained on stand-in digits: MNIST was ` +
+      `not found when the book was built.</p>`) +
     `<div class="lx-main"><div class="lx-plane" tabindex="0" role="application" aria-roledescription="plane" ` +
     `aria-label="Latent plane: arrow keys move the code, with Shift in larger steps" aria-describedby="${id}-where">` +
     `<svg class="ex-picture" viewBox="0 0 ${VIEW} ${VIEW}" aria-hidden="true"></svg>` +
@@ -289,17 +303,19 @@
     `<p class="ex-buttons">${button("prior", "sample from the prior")}</p></div></div>` +
     `<div class="lx-walk">${picture("strip", SIDE * STOPS, "What lies on the straight line from A to B")}` +
     slider(id, "t", "from A to B", 0, 1, 0.01) +
-    `<p class="ex-buttons">${button("walk", "walk from A to B")} ${button("a", "put A here")} ${button("b", "put B here")}</p></div>` +
+    `<p class="ex-buttons">${button("walk", "walk from A to B")} ${button("a", "put A here")} ` +
+    `${button("b", "put B here")}</p></div>` +
     `<details class="lx-encoder"${open ? " open" : ""}><summary>The way back: give the encoder an image</summary>` +
-    `<p class="ex-note">Choose an image, or draw on the pad with a finger or the mouse. The encoder answers with a Gaussian ` +
-    `over the plane, too narrow to see there, so it is enlarged here.</p>` +
+    `<p class="ex-note">Choose an image, or draw on the pad with a finger or the mouse. The encoder answers with ` +
+    `a Gaussian over the plane, too narrow to see there, so it is enlarged here.</p>` +
     `<p class="lx-choice"><label for="${id}-choice">image</label> <select id="${id}-choice" autocomplete="off">` +
     choices(model).map(([group, options]) => `<optgroup label="${group}">${options.map(([value, words]) =>
       `<option value="${value}">${words}</option>`).join("")}</optgroup>`).join("") +
     `<option value="own">your drawing</option></select></p>` +
     `<p class="ex-buttons">${button("eps", "another ε")} ${button("clear", "clear the pad")}</p>` +
-    `<div class="lx-flow"><figure><canvas class="lx-pad" width="280" height="280" role="img" aria-label="Pad for drawing; ` +
-    `the list of images is its alternative"></canvas><figcaption>draw here</figcaption></figure>` +
+    `<div class="lx-flow"><figure><canvas class="lx-pad" width="280" height="280" role="img" ` +
+    `aria-label="Pad for drawing; the list of images is its alternative"></canvas>` +
+    `<figcaption>draw here</figcaption></figure>` +
     picture("x", SIDE, "x, as the encoder gets it") +
     `<figure><svg class="ex-picture lx-lens" viewBox="0 0 ${LENS} ${LENS}" role="img"></svg>` +
     `<figcaption>q(z | x), enlarged</figcaption></figure>` + picture("back", SIDE, "what comes back") + `</div>` +
@@ -340,11 +356,13 @@
       Object.assign(pen, { strokeStyle: "#fff", lineWidth: 24, lineCap: "round", lineJoin: "round" });
       for (const line of lines) {
         pen.beginPath();
-        [...line, line[line.length - 1]].forEach(([x, y], i) => pen[i ? "lineTo" : "moveTo"](x * pad.width, y * pad.height));
+        [...line, line[line.length - 1]].forEach(([x, y], i) =>
+          pen[i ? "lineTo" : "moveTo"](x * pad.width, y * pad.height));
         pen.stroke();
       }
       const { data } = pen.getImageData(0, 0, pad.width, pad.height);
-      return math.prepare(Float32Array.from({ length: data.length / 4 }, (_, i) => data[4 * i] / 255), pad.width, pad.height, model.centre);
+      const red = Float32Array.from({ length: data.length / 4 }, (_, i) => data[4 * i] / 255);
+      return math.prepare(red, pad.width, pad.height, model.centre);
     }
 
     /** Shows an image on the pad as it is, in large pixels. */
@@ -384,14 +402,19 @@
     function drawMarks() {
       const [x, y] = [X(state.z[0]), Y(state.z[1])];
       const [a, b] = [state.a, state.b].map((z) => [X(z[0]), Y(z[1])]);
-      const stop = (k) => `<circle class="lx-stop" r="3" cx="${a[0] + (b[0] - a[0]) * k}" cy="${a[1] + (b[1] - a[1]) * k}"/>`;
+      const stop = (k) => `<circle class="lx-stop" r="3" cx="${a[0] + (b[0] - a[0]) * k}" ` +
+        `cy="${a[1] + (b[1] - a[1]) * k}"/>`;
       const [mu, sigma] = [state.q.mu, state.q.logvar.map((v) => Math.exp(v / 2) * (X(1) - X(0)))];
       marks.innerHTML =
-        `<path class="lx-trail" d="M${a}L${b}"/>` + Array.from({ length: STOPS }, (_, k) => stop(k / (STOPS - 1))).join("") +
-        `<text class="lx-end" x="${a[0]}" y="${a[1] - 8}">A</text><text class="lx-end" x="${b[0]}" y="${b[1] - 8}">B</text>` +
+        `<path class="lx-trail" d="M${a}L${b}"/>` +
+        Array.from({ length: STOPS }, (_, k) => stop(k / (STOPS - 1))).join("") +
+        `<text class="lx-end" x="${a[0]}" y="${a[1] - 8}">A</text><text class="lx-end" x="${b[0]}" ` +
+        `y="${b[1] - 8}">B</text>` +
         (details.open ? [1, 2].map((k) =>
-          `<ellipse class="lx-q" cx="${X(mu[0])}" cy="${Y(mu[1])}" rx="${k * sigma[0]}" ry="${k * sigma[1]}"/>`).join("") : "") +
-        `<circle class="lx-cursor-edge" r="8" cx="${x}" cy="${y}"/><circle class="lx-cursor" r="8" cx="${x}" cy="${y}"/>`;
+          `<ellipse class="lx-q" cx="${X(mu[0])}" cy="${Y(mu[1])}" rx="${k * sigma[0]}" ` +
+          `ry="${k * sigma[1]}"/>`).join("") : "") +
+        `<circle class="lx-cursor-edge" r="8" cx="${x}" cy="${y}"/><circle class="lx-cursor" r="8" cx="${x}" ` +
+        `cy="${y}"/>`;
     }
 
     /** q(z | x) with contours at one and two standard deviations; both axes have one scale. */
@@ -400,7 +423,8 @@
       const unit = LENS / 2 / (3.2 * Math.max(...sigma));
       const centre = LENS / 2;
       const rings = [1, 2].map((k) =>
-        `<ellipse class="lx-q" cx="${centre}" cy="${centre}" rx="${k * sigma[0] * unit}" ry="${k * sigma[1] * unit}"/>`).join("");
+        `<ellipse class="lx-q" cx="${centre}" cy="${centre}" rx="${k * sigma[0] * unit}" ` +
+        `ry="${k * sigma[1] * unit}"/>`).join("");
       const [dx, dy] = [noise[0] * sigma[0] * unit, -noise[1] * sigma[1] * unit];
       const inside = Math.max(Math.abs(dx), Math.abs(dy)) < centre - 6;
       const scale = inside ? 1 : (centre - 6) / Math.max(Math.abs(dx), Math.abs(dy));
@@ -408,8 +432,8 @@
         `<path class="lx-eps" d="M${centre} ${centre}l${dx * scale} ${dy * scale}"/>` +
         (inside ? `<circle class="lx-cursor" r="4" cx="${centre + dx}" cy="${centre + dy}"/>` : "") +
         `<text x="4" y="13">μ, and z = μ + σε${inside ? "" : ", far"}</text>`;
-      lens.setAttribute("aria-label", `The encoder's Gaussian with contours at one and two standard deviations around its mean ` +
-        `${pair(state.q.mu)}, and the code z ${inside ? "in it" : "far outside it"}`);
+      lens.setAttribute("aria-label", `The encoder's Gaussian with contours at one and two standard deviations ` +
+        `around its mean ${pair(state.q.mu)}, and the code z ${inside ? "in it" : "far outside it"}`);
     }
 
     const { typical } = model;
@@ -427,12 +451,15 @@
       const end = 1.05 * Math.max(typical.loss[100], loss);
       const at = (nats) => `${((100 * nats) / end).toFixed(2)}%`;
       const box = (from, to, name) => `<span class="${name}" style="left:${at(from)};width:${at(to - from)}"></span>`;
-      return `<div class="lx-bar" role="img" aria-label="The test images' −ELBO reaches from ${fmt(typical.loss[0], 0)} to ` +
-        `${fmt(typical.loss[100], 0)} nats, this image's is ${fmt(loss, 0)}">` +
-        box(typical.loss[0], typical.loss[100], "lx-all") + box(low, high, "lx-half") + box(middle, middle, "lx-median") +
+      return `<div class="lx-bar" role="img" aria-label="The test images' −ELBO reaches from ` +
+        `${fmt(typical.loss[0], 0)} to ${fmt(typical.loss[100], 0)} nats, this image's is ${fmt(loss, 0)}">` +
+        box(typical.loss[0], typical.loss[100], "lx-all") +
+        box(low, high, "lx-half") +
+        box(middle, middle, "lx-median") +
         `<span class="lx-this" style="left:${at(loss)}"></span></div>` +
         `<p class="lx-scale"><span>0</span> <span><i class="lx-all"></i> all ${say(typical.count)} test images ` +
-        `<i class="lx-half"></i> the middle half <i class="lx-this"></i> this one</span> <span>${fmt(end, 0)} nats</span></p>`;
+        `<i class="lx-half"></i> the middle half <i class="lx-this"></i> this one</span> <span>${fmt(end, 0)} ` +
+        `nats</span></p>`;
     }
 
     function readout(logits, noise) {
@@ -441,7 +468,8 @@
       const kl = parts[0] + parts[1];
       const loss = reconstruction + kl;
       const logOf = (v) => num(v < 0 ? `(${fmt(v)})` : fmt(v), 7);
-      const filled = (j) => `½ (${num(fmt(mu[j] ** 2), 5)} + ${num(fmt(Math.exp(logvar[j]), 3), 5)} − ${logOf(logvar[j])} − 1)`;
+      const filled = (j) => `½ (${num(fmt(mu[j] ** 2), 5)} + ${num(fmt(Math.exp(logvar[j]), 3), 5)} − ` +
+        `${logOf(logvar[j])} − 1)`;
       return {
         loss,
         html:
@@ -449,11 +477,13 @@
           `<div><dt>σ</dt><dd>${pair(logvar.map((v) => Math.exp(v / 2)), 3)}</dd></div>` +
           `<div><dt>ε</dt><dd>${pair(noise)}</dd></div><div><dt>z = μ + σ·ε</dt><dd>${pair(state.z)}</dd></div></dl>` +
           `<div class="ex-equation">${cell("reconstruction", fmt(reconstruction), "−log p(x | z)")}${sign("+")}` +
-          `${cell("KL to prior", fmt(kl), "KL(q(z | x) ‖ p(z))")}${sign("=")}${cell("−ELBO", fmt(loss), "nats")}</div>` +
+          `${cell("KL to prior", fmt(kl), "KL(q(z | x) ‖ p(z))")}${sign("=")}` +
+          `${cell("−ELBO", fmt(loss), "nats")}</div>` +
           `<div class="ex-closed"><p><strong>KL = ½ Σ (μ² + σ² − log σ² − 1)</strong></p>` +
-          `<p><span>= ${filled(0)}</span> <span>+ ${filled(1)}</span> <span>= ${num(fmt(kl), 5)} nats</span></p></div>` +
-          bar(loss) + `<p class="lx-rank">${fmt(loss, 0)} nats is ${rank(loss)}: half of those lie between ${fmt(low, 0)} and ` +
-          `${fmt(high, 0)}.${state.drawn ? "" : " Here you chose z, and so ε; an honest ε is drawn from N(0, I)."}</p>`,
+          `<p><span>= ${filled(0)}</span> <span>+ ${filled(1)}</span> <span>= ${num(fmt(kl), 5)} ` +
+          `nats</span></p></div>` +
+          bar(loss) + `<p class="lx-rank">${fmt(loss, 0)} nats is ${rank(loss)}: half of those lie between ` +
+          `${fmt(low, 0)} and ${fmt(high, 0)}.${state.drawn ? "" : " Here you chose z, and so ε; an honest ε is drawn from N(0, I)."}</p>`,
       };
     }
 
@@ -486,10 +516,11 @@
 
     const between = (t) => state.a.map((a, j) => a + (state.b[j] - a) * t);
     function drawStrip() {
-      const images = Array.from({ length: STOPS }, (_, k) => math.decode(decoder, between(k / (STOPS - 1))).map(sigmoid));
+      const images = Array.from({ length: STOPS }, (_, k) =>
+        math.decode(decoder, between(k / (STOPS - 1))).map(sigmoid));
       show(find(".lx-strip"), images);
-      find(".lx-strip").setAttribute("aria-label", `${STOPS} digits, decoded on the straight line from A, ${pair(state.a)}, ` +
-        `to B, ${pair(state.b)}`);
+      find(".lx-strip").setAttribute("aria-label", `${STOPS} digits, decoded on the straight line from A, ` +
+        `${pair(state.a)}, to B, ${pair(state.b)}`);
     }
 
     // Moving.
@@ -497,7 +528,8 @@
     function announce() {
       clearTimeout(pause);
       pause = setTimeout(() => {
-        find("[role=status]").textContent = `z = ${pair(state.z, 1)}, near test images of ${[...new Set(last.near)].join(", ")}` +
+        find("[role=status]").textContent = `z = ${pair(state.z, 1)}, near test images of ` +
+          `${[...new Set(last.near)].join(", ")}` +
           (last.loss === null ? "" : `; −ELBO ${fmt(last.loss, 0)} nats, ${rank(last.loss)}`);
       }, 1200);
     }
@@ -556,7 +588,8 @@
     function onDrag(element, use) {
       const place = (event, isFirst) => {
         const box = element.getBoundingClientRect();
-        use(clamp((event.clientX - box.left) / box.width, 0, 1), clamp((event.clientY - box.top) / box.height, 0, 1), isFirst);
+        const [x, y] = [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
+        use(clamp(x, 0, 1), clamp(y, 0, 1), isFirst);
       };
       element.addEventListener("pointerdown", (event) => {
         if (event.button) return;

@@ -63,13 +63,13 @@ def rounded(model: nn.Module) -> nn.Module:
     Raises:
         ValueError: If a weight is too large for float16.
     """
-    twin = copy.deepcopy(model)
+    light = copy.deepcopy(model)
     with torch.no_grad():
-        for weight in twin.parameters():
+        for weight in light.parameters():
             weight.copy_(weight.half())
             if not weight.isfinite().all():
                 raise ValueError("a weight is too large for float16")
-    return twin
+    return light
 
 
 def explorer_files(model: VAE, data: Splits, seed: int = 0) -> PageFiles:
