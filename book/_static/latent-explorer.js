@@ -483,7 +483,8 @@
           `<p><span>= ${filled(0)}</span> <span>+ ${filled(1)}</span> <span>= ${num(fmt(kl), 5)} ` +
           `nats</span></p></div>` +
           bar(loss) + `<p class="lx-rank">${fmt(loss, 0)} nats is ${rank(loss)}: half of those lie between ` +
-          `${fmt(low, 0)} and ${fmt(high, 0)}.${state.drawn ? "" : " Here you chose z, and so ε; an honest ε is drawn from N(0, I)."}</p>`,
+          `${fmt(low, 0)} and ${fmt(high, 0)}. ` +
+          `${state.drawn ? "" : "Here you chose z, and so ε; an honest ε is drawn from N(0, I)."}</p>`,
       };
     }
 
