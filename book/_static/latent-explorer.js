@@ -457,9 +457,9 @@
         box(low, high, "lx-half") +
         box(middle, middle, "lx-median") +
         `<span class="lx-this" style="left:${at(loss)}"></span></div>` +
-        `<p class="lx-scale"><span>0</span> <span><i class="lx-all"></i> all ${say(typical.count)} test images ` +
-        `<i class="lx-half"></i> the middle half <i class="lx-this"></i> this one</span> <span>${fmt(end, 0)} ` +
-        `nats</span></p>`;
+        `<p class="lx-scale"><span>0</span><span>${fmt(end, 0)} nats</span></p><p class="lx-scale"><span>` +
+        `<i class="lx-all"></i> all ${say(typical.count)} test images</span><span><i class="lx-half"></i> the middle ` +
+        `half</span><span><i class="lx-this"></i> this one</span></p>`;
     }
 
     function readout(logits, noise) {
