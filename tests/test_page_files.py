@@ -2,11 +2,14 @@
 
 import base64
 import json
+import shutil
 from types import SimpleNamespace
 
 import pytest
 
-from coursekit import sphinx_ext
+from coursekit import book, sphinx_ext
+from coursekit.errors import CourseError
+from coursekit.project import ROOT
 
 
 @pytest.fixture
@@ -28,12 +31,13 @@ def app(tmp_path, monkeypatch):
 
 
 def cells(app, page, files):
-    output = {"output_type": "execute_result", "data": {"text/plain": "", sphinx_ext.PAGE_FILES: files}}
-    other = {"output_type": "stream", "name": "stdout", "text": "x"}
-    notebook = {"cells": [{"cell_type": "markdown"}, {"cell_type": "code", "outputs": [other, output]}]}
-    path = app.out.parent / "jupyter_execute" / "book" / f"{page}.ipynb"
+    glued = {
+        "number": {"data": {"text/plain": "1"}, "metadata": {}, "output_type": "display_data"},
+        "files": {"data": {"text/plain": "", sphinx_ext.PAGE_FILES: files}, "output_type": "display_data"},
+    }
+    path = app.out.parent / "jupyter_execute" / "book" / f"{page}.glue.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(notebook), "utf-8")
+    path.write_text(json.dumps(glued), "utf-8")
 
 
 def exported(app):
@@ -60,7 +64,7 @@ def test_a_file_that_a_page_names_and_no_cell_makes_is_warned_of(app):
         '<img src="../_static/exported/b.webp"><i data-x="../_static/exported/c.js">'
     )
     sphinx_ext.place_page_files(app, None)
-    assert app.warned == ["two.html: no page's cell makes the file c.js"]
+    assert app.warned == ["two.html: no page glues the file c.js"]
 
 
 @pytest.mark.parametrize("name", ["../a.js", "/a.js", "..", ""])
@@ -83,3 +87,31 @@ def test_a_build_that_failed_or_makes_no_pages_writes_nothing(app):
     app.builder.format = "text"
     sphinx_ext.place_page_files(app, None)
     assert exported(app) == {}
+
+
+@pytest.mark.slow
+def test_a_book_whose_results_are_cached_has_its_files(tmp_path):
+    shutil.copy(ROOT / "_config.yml", tmp_path)
+    shutil.copytree(ROOT / "book" / "_static", tmp_path / "book" / "_static")
+    shutil.copy(ROOT / "book" / "references.bib", tmp_path / "book")
+    shutil.copy(ROOT / "requirements.txt", tmp_path)
+    (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: book/index\n")
+    header = (ROOT / "book" / "status.md").read_text("utf-8").split("---\n")[1]
+    page = tmp_path / "book" / "index.md"
+    named = '```{raw} html\n<script src="../_static/exported/%s"></script>\n```\n'
+    cell = (
+        "from pathlib import Path\nfrom myst_nb import glue\nfrom vaelab.export import PageFiles\n"
+        f"with Path({str(tmp_path / 'runs.txt')!r}).open('a') as file:\n    file.write('x')\n"
+        "glue('files', PageFiles({'a.js': '1;'}))"
+    )
+    page.write_text(f"---\n{header}---\n\n# T\n\n```{{code-cell}} ipython3\n{cell}\n```\n\n" + named % "a.js")
+    for _ in range(2):
+        html = book.build(tmp_path).parent
+        assert (html / "_static" / "exported" / "a.js").read_text() == "1;"
+        shutil.rmtree(html)
+        shutil.rmtree(tmp_path / "_build" / ".doctrees")
+    assert (tmp_path / "runs.txt").read_text() == "x"  # the second time the page was not executed
+    page.write_text(page.read_text() + named % "b.js")
+    with pytest.raises(CourseError, match="was not built"):
+        book.build(tmp_path)
+    assert "no page glues the file b.js" in (tmp_path / "_build" / "book.log").read_text("utf-8")

@@ -27,7 +27,7 @@ from .models import VAE
 __all__ = ["PageFiles", "explorer_files", "parse_script", "plane_picture", "rounded"]
 
 MIME = "application/vnd.page-files+json"
-"""The type of a cell's output that holds files. The book's build puts them beside the pages."""
+"""The type of an output that holds files. Where a page glues one, the book's build puts them beside the pages."""
 SCRIPT = "latent-explorer-model.js"
 PICTURE = "latent-plane.webp"
 CODES = 2_000
