@@ -473,7 +473,7 @@
       return {
         loss,
         html:
-          `<dl class="lx-numbers"><div><dt>μ</dt><dd>${pair(mu)}</dd></div>` +
+          `<dl class="simple lx-numbers"><div><dt>μ</dt><dd>${pair(mu)}</dd></div>` +
           `<div><dt>σ</dt><dd>${pair(logvar.map((v) => Math.exp(v / 2)), 3)}</dd></div>` +
           `<div><dt>ε</dt><dd>${pair(noise)}</dd></div><div><dt>z = μ + σ·ε</dt><dd>${pair(state.z)}</dd></div></dl>` +
           `<div class="ex-equation">${cell("reconstruction", fmt(reconstruction), "−log p(x | z)")}${sign("+")}` +
