@@ -535,20 +535,24 @@
       }, 1200);
     }
 
-    /** Changes the state at the next frame; with `length` in milliseconds, t or z move there bit by bit. */
+    /** Changes the state and draws at the next frame; with `length` in milliseconds, t or z move there bit by bit. */
     function go(target, length = 0) {
-      const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+      const still = !length || matchMedia("(prefers-reduced-motion: reduce)").matches;
       const [from, began] = [{ z: state.z, t: state.t }, performance.now()];
-      cancelAnimationFrame(frame);
-      const step = (now) => {
-        const share = length && !still ? clamp((now - began) / length, 0, 1) : 1;
+      const move = (share) => {
         Object.assign(state, target);
         if ("t" in target) state.t = from.t + (target.t - from.t) * share;
         if ("t" in target) state.z = between(state.t);
         else if (target.z) state.z = from.z.map((z, j) => z + (target.z[j] - z) * share);
+      };
+      const step = (now) => {
+        const share = still ? 1 : clamp((now - began) / length, 0, 1);
+        if (!still) move(share);
         draw();
         if (share < 1) frame = requestAnimationFrame(step);
       };
+      if (still) move(1); // at once, so that a second key in the same frame starts from here
+      cancelAnimationFrame(frame);
       frame = requestAnimationFrame(step);
       announce();
     }
