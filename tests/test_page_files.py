@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from coursekit import book, sphinx_ext
+from coursekit import book, pagefiles
 from coursekit.errors import CourseError
 from coursekit.project import ROOT
 
@@ -18,7 +18,7 @@ def app(tmp_path, monkeypatch):
     out = tmp_path / "_build" / "html"
     (out / "book").mkdir(parents=True)
     warned = []
-    monkeypatch.setattr(sphinx_ext.log, "warning", lambda message, *values: warned.append(message % values))
+    monkeypatch.setattr(pagefiles.log, "warning", lambda message, *values: warned.append(message % values))
     app = SimpleNamespace(
         outdir=str(out),
         builder=SimpleNamespace(format="html"),
@@ -33,7 +33,7 @@ def app(tmp_path, monkeypatch):
 def cells(app, page, files):
     glued = {
         "number": {"data": {"text/plain": "1"}, "metadata": {}, "output_type": "display_data"},
-        "files": {"data": {"text/plain": "", sphinx_ext.PAGE_FILES: files}, "output_type": "display_data"},
+        "files": {"data": {"text/plain": "", pagefiles.PAGE_FILES: files}, "output_type": "display_data"},
     }
     path = app.out.parent / "jupyter_execute" / "book" / f"{page}.glue.json"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -45,17 +45,17 @@ def exported(app):
 
 
 def test_files_are_written_and_those_that_no_cell_makes_any_more_go(app):
-    sphinx_ext.place_page_files(app, None)
+    pagefiles.place_page_files(app, None)
     assert exported(app) == {"a.js": "é".encode(), "b.webp": b"\xff"}
     cells(app, "one", {"a.js": {"text": "new"}})
-    sphinx_ext.place_page_files(app, None)
+    pagefiles.place_page_files(app, None)
     assert exported(app) == {"a.js": b"new"}
     assert app.warned == []
 
 
 def test_pages_that_are_no_longer_in_the_book_leave_nothing(app):
     cells(app, "gone", {"c.js": {"text": ""}})
-    sphinx_ext.place_page_files(app, None)
+    pagefiles.place_page_files(app, None)
     assert "c.js" not in exported(app)
 
 
@@ -63,29 +63,29 @@ def test_a_file_that_a_page_names_and_no_cell_makes_is_warned_of(app):
     (app.out / "book" / "two.html").write_text(
         '<img src="../_static/exported/b.webp"><i data-x="../_static/exported/c.js">'
     )
-    sphinx_ext.place_page_files(app, None)
+    pagefiles.place_page_files(app, None)
     assert app.warned == ["two.html: no page glues the file c.js"]
 
 
 @pytest.mark.parametrize("name", ["../a.js", "/a.js", "..", ""])
 def test_a_name_that_leads_elsewhere_is_refused(app, name):
     cells(app, "two", {name: {"text": ""}})
-    sphinx_ext.place_page_files(app, None)
+    pagefiles.place_page_files(app, None)
     assert [name in message and "plain name" in message for message in app.warned] == [True]
     assert len(exported(app)) == 2
 
 
 def test_a_name_is_given_once(app):
     cells(app, "two", {"a.js": {"text": "other"}})
-    sphinx_ext.place_page_files(app, None)
+    pagefiles.place_page_files(app, None)
     assert len(app.warned) == 1
     assert exported(app)["a.js"] == "é".encode()
 
 
 def test_a_build_that_failed_or_makes_no_pages_writes_nothing(app):
-    sphinx_ext.place_page_files(app, RuntimeError())
+    pagefiles.place_page_files(app, RuntimeError())
     app.builder.format = "text"
-    sphinx_ext.place_page_files(app, None)
+    pagefiles.place_page_files(app, None)
     assert exported(app) == {}
 
 
