@@ -118,20 +118,24 @@ class Visit:
         scheme = "dark" if dark else "light"
         size = {"width": width, "height": height}
         self.context = browser.new_context(color_scheme=scheme, viewport=size, reduced_motion="reduce", **more)
-        self.context.set_default_timeout(20_000)
+        self.context.set_default_timeout(10_000)
         self.address, self.faults, self.requests, self.sizes = address, [], [], {}
         self.page = self.context.new_page()
         self.page.on("console", lambda m: m.type in ("error", "warning") and self.faults.append(f"console: {m.text}"))
         self.page.on("pageerror", lambda error: self.faults.append(f"page error: {error}"))
         self.page.on("request", self._asked)
         self.page.on("response", self._answered)
-        self.page.on("requestfailed", lambda r: self.faults.append(f"failed: {r.url} {r.failure}"))
+        self.page.on("requestfailed", self._failed)
 
     def _asked(self, request):
         self.requests.append(request.url)
         home, url = urlparse(self.address), urlparse(request.url)
         if url.scheme not in ("data", "blob") and (url.scheme, url.netloc) != (home.scheme, home.netloc):
             self.faults.append(f"third party: {request.url}")
+
+    def _failed(self, request):
+        if "ERR_ABORTED" not in request.failure:  # who goes on to another page no longer waits for this one
+            self.faults.append(f"failed: {request.url} {request.failure}")
 
     def _answered(self, response):
         if response.status >= 400:
@@ -149,8 +153,8 @@ class Visit:
     def settle(self):
         """Wait until formulas are set, fonts are there and nothing more is asked for."""
         self.page.wait_for_load_state("networkidle")
-        self.page.evaluate("() => window.MathJax?.startup?.promise")
-        self.page.evaluate("() => document.fonts.ready")
+        self.page.evaluate("() => window.MathJax?.startup?.promise?.then(() => null)")
+        self.page.evaluate("() => document.fonts.ready.then(() => null)")
         self.page.wait_for_function(
             "() => [...document.querySelectorAll('.explorer[data-explorer]')].every(e => e.dataset.ready)"
         )

@@ -39,3 +39,8 @@ def site():
     assert (HTML / "index.html").is_file(), "run `make book` first"
     with served() as address:
         yield address
+
+
+def pytest_addoption(parser):
+    """Links to other sites are asked for only on demand: tests depend on no network."""
+    parser.addoption("--reach-links", action="store_true", help="ask for every link that leaves the book")
