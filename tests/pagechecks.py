@@ -18,6 +18,7 @@ SCRIPTS = {
     "design-tabs.js": ".sd-tab-set",
     "tex-chtml.js": "mjx-container",
     "explorers.js": ".explorer",
+    "latent-explorer.js": ".latent-explorer",
     "embed.js": ".jupyter-widgets",
     "searchtools.js": "#search-results",
     "language_data.js": "#search-results",

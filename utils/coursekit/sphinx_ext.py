@@ -25,6 +25,7 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 
 from . import card, icons, pictures
+from .pagefiles import place_page_files
 from .portable import portable
 from .project import digest
 from .webpage import mend
@@ -268,5 +269,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("html-page-context", say_status_in_words)
     app.connect("html-page-context", keep_signs_with_formulas)
     app.connect("html-page-context", describe)
+    app.connect("build-finished", place_page_files)
     app.connect("build-finished", finish, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
