@@ -26,7 +26,7 @@ from .project import ROOT, solutions, tracked
 
 LEFT_OUT = ("solutions", "grading", "_build", ".ci", ".github/workflows/test.yml", ".github/workflows/weekly.yml")
 """Files and folders that are not in the edition, beside some tests."""
-PUBLIC_MODULES = ("coursekit.project", "coursekit.book")
+PUBLIC_MODULES = ("coursekit.book", "coursekit.browser", "coursekit.errors", "coursekit.project")
 """What a test that is in the edition may import of coursekit."""
 MOST_TOLD = 10
 MARKS = " \t#>*|`+-"
