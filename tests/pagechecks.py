@@ -202,6 +202,8 @@ def controls(page):
                 continue
             handle.evaluate("e => e.setAttribute('data-operated', '')")
             faults += _operate(page, handle)
+            # What was open and is now closed is opened again, for what is inside.
+            handle.evaluate("e => { if (e.matches('summary')) e.parentElement.open = true; }")
     # The switch of the colours was operated too; what follows looks at the page in those it came in.
     page.evaluate("(colours) => Object.assign(document.documentElement.dataset, colours)", colours)
     return faults

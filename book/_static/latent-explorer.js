@@ -5,7 +5,7 @@
  *
  *   <link rel="stylesheet" href="../_static/latent-explorer.css">
  *   <div class="explorer latent-explorer" data-model="../_static/exported/latent-explorer-model.js">
- *   <img src="../_static/exported/latent-plane.webp" alt="..."> and words: what is seen in print and without JavaScript
+ *   <img class="photo" src="../_static/exported/latent-plane.webp" alt="..."> and words: what is seen in print and without JavaScript
  *   </div>
  *   <script src="../_static/latent-explorer.js" defer></script>
  *
