@@ -284,10 +284,11 @@ def test_a_page_becomes_plain_markdown():
 
 
 def test_a_notebook_gets_its_setup_before_its_first_code():
-    text, code = {"cell_type": "markdown", "source": ["a"]}, {"cell_type": "code", "source": "b"}
+    text, code = {"cell_type": "markdown", "source": ["a"]}, {"cell_type": "code", "source": "b", "outputs": [1]}
     book = {"cells": [text, code, code], "metadata": {"kernelspec": {}, "source_map": []}, "nbformat": 4}
     done = portable(book, "https://site.org/p.html", "import x")
     assert [cell["source"] for cell in done["cells"]] == ["a", "import x", "b", "b"]
+    assert [cell.get("outputs") for cell in done["cells"]] == [None, [], [], []]
     assert done["metadata"] == {"kernelspec": {}}
     assert len(portable({**book, "cells": [text]}, "", "import x")["cells"]) == 1
 

@@ -17,7 +17,7 @@ SHOWN_AS_IS = ("figure", "image", "code-block", "raw", "bibliography", "toctree"
 
 
 def portable(notebook: dict[str, Any], page: str, setup: str = "") -> dict[str, Any]:
-    """The notebook with plain Markdown, and with a first code cell that gets what it needs.
+    """The notebook with plain Markdown, without outputs, and with a first code cell that gets what it needs.
 
     Arguments:
         notebook: In nbformat 4, as MyST-NB writes it.
@@ -27,11 +27,12 @@ def portable(notebook: dict[str, Any], page: str, setup: str = "") -> dict[str, 
     cells = []
     for cell in notebook["cells"]:
         source = "".join(cell["source"])
-        if cell["cell_type"] == "markdown":
-            source = plain(source, page)
-        elif setup and not any(c["cell_type"] == "code" for c in cells):
+        if cell["cell_type"] != "code":
+            cells.append({**cell, "source": plain(source, page) if cell["cell_type"] == "markdown" else source})
+            continue
+        if setup and not any(c["cell_type"] == "code" for c in cells):
             cells.append(_code(setup))
-        cells.append({**cell, "source": source})
+        cells.append({**cell, "source": source, "outputs": [], "execution_count": None})
     metadata = {key: value for key, value in notebook["metadata"].items() if key in ("kernelspec", "language_info")}
     return {**notebook, "cells": cells, "metadata": metadata}
 
