@@ -30,7 +30,7 @@ data: $(READY) ## find MNIST or download it, and say which data the course will 
 book: $(READY) data ## build the book into _build/html
 	@$(PY) -m coursekit book
 
-pdf: $(READY) data ## print the whole book into one file, _build/vae-course.pdf (about two minutes)
+pdf: $(READY) data ## print the whole book into one file, _build/vae-course.pdf (under a minute)
 	@$(PY) -m coursekit pdf
 
 test: $(READY) data ## build the book, run every test, page and exercise (FORCE=1: even if nothing changed)

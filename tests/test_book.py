@@ -114,6 +114,12 @@ def test_a_failing_page_fails_the_build_and_is_not_published(tmp_path, capsys):
     page.write_text(page.read_text().replace("== 3", "== 2"))
     assert book.build(tmp_path).is_file()
 
+    # A style sheet of ours has changed, no page has: it is taken all the same.
+    style = tmp_path / "book" / "_static" / "type.css"
+    style.write_text(style.read_text("utf-8") + "\n.new {color: red}\n", "utf-8")
+    book.build(tmp_path)
+    assert ".new {color: red}" in (tmp_path / "_build" / "html" / "_static" / "type.css").read_text("utf-8")
+
     page.write_text(page.read_text() + "\n{ref}`nowhere`\n")
     for _ in range(2):
         with pytest.raises(CourseError, match="was not built"):

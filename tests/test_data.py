@@ -107,6 +107,13 @@ def test_without_files_and_network_the_stand_in_is_announced(monkeypatch, tmp_pa
     assert len(mnist(validation=0).train) == 1437
 
 
+def test_the_stand_in_can_be_asked_for(monkeypatch):
+    monkeypatch.setenv("VAELAB_DATA", "digits")
+    monkeypatch.setattr(data, "_download", lambda folder: pytest.fail("nothing is to be downloaded"))
+    assert mnist().name == "digits"
+    assert len(mnist(validation=0).train) == 1437
+
+
 def fake_torchvision(monkeypatch, source, fail_after=None):
     """Let torchvision's MNIST 'download' copy files from ``source``, stopping after ``fail_after`` of them."""
 

@@ -38,7 +38,8 @@ HALF_LOSES = {
 }
 SCORES = {"all-right": 25.0, "half-right": 5 + 1.5, "blank": 0.0}
 
-pytestmark = pytest.mark.slow
+# One process makes what all of these tests look at.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("grading")]
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,8 @@ from coursekit.status import Standing
 from coursetools import small_course, visible_text
 from hostile import CASES, HONEST, MARKER, NAME, OTHERS_WORDS, SECRETS, SOURCE, Case, hand_in
 
-pytestmark = pytest.mark.slow
+# One process makes what all of these tests look at.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("hostile")]
 
 SETTINGS = """
 c.Execute.timeout = 4

@@ -22,6 +22,7 @@ import jinja2
 import pydata_sphinx_theme
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.config import Config
 from sphinx.util import logging
 
 from . import card, icons, pictures
@@ -41,7 +42,8 @@ FOREIGN = re.compile(
     r'[^>]*\bhref="(?:https?:)?//'
     r"|@import (?:url\()?[\"']?(?:https?:)?//"
 )
-MENDERS = ("sphinx_ext.py", "webpage.py")
+MENDERS = ("sphinx_ext", "webpage", "icons", "pictures", "card", "portable", "pagefiles")
+"""The modules that have a hand in the finished pages."""
 LONGEST_DESCRIPTION = 200
 """Characters; search engines and chat programs cut longer ones."""
 PUBLISHED_BRANCH = "gh-pages"
@@ -130,6 +132,18 @@ def launch_published(app: Sphinx, pagename: str, templatename: str, context: dic
             if button.get("text") == "Colab":
                 start = button["url"].partition(f"/blob/{branch}/")[0]
                 button["url"] = f"{start}/blob/{PUBLISHED_BRANCH}/_sources/{pagename}.ipynb"
+
+
+def note_changes(app: Sphinx, config: Config) -> None:
+    """Have every page written again when a style, a script or the code that mends pages has changed.
+
+    Sphinx itself copies nothing and finishes nothing where no page's source is newer than the page.
+    """
+    here = Path(__file__).parent
+    files = [*(here / f"{name}.py" for name in MENDERS), *(here / "templates").iterdir()]
+    for folder in config.html_static_path:
+        files += Path(app.confdir, folder).rglob("*")
+    config.coursekit_code = digest(sorted(file for file in files if file.is_file()))
 
 
 def finish(app: Sphinx, error: Exception | None) -> None:
@@ -262,8 +276,8 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Register the hooks."""
     app.add_config_value("coursekit_notebook_setup", "", "html", [str])
     app.add_config_value("coursekit_card", "", "html", [str])
-    # Every page is written again when the code that mends pages changes.
-    app.add_config_value("coursekit_code", digest(Path(__file__).with_name(name) for name in MENDERS), "html", [str])
+    app.add_config_value("coursekit_code", "", "html", [str])
+    app.connect("config-inited", note_changes)
     app.connect("html-page-context", drop_unused_scripts, priority=900)
     app.connect("html-page-context", launch_published, priority=900)
     app.connect("html-page-context", say_status_in_words)

@@ -115,7 +115,7 @@ class Splits(NamedTuple):
             return f"This run used MNIST: {sizes}."
         return (
             f"This run used stand-in data, not MNIST: scikit-learn's handwritten digits, enlarged from 8x8 ({sizes}). "
-            "MNIST was not found and could not be downloaded, so numbers and pictures differ from those with MNIST."
+            "Numbers and pictures differ from those with MNIST."
         )
 
     def __repr__(self) -> str:
@@ -131,6 +131,7 @@ def mnist(validation: int = 5_000, root: str | Path | None = None, download: boo
 
     Looked for in ``root`` if given; else in the folder that the environment variable ``VAELAB_DATA`` names, else in
     ``data/`` of the project, else downloaded there by torchvision. Layout: torchvision's ``MNIST/raw/*-ubyte``.
+    ``VAELAB_DATA=digits`` asks for the stand-in.
 
     Arguments:
         validation: How many of the 60,000 training images, the last ones, are set apart for validation.
@@ -144,11 +145,11 @@ def mnist(validation: int = 5_000, root: str | Path | None = None, download: boo
     if not 0 <= validation < 60_000:
         raise ValueError(f"validation must be at least 0 and below 60,000, got {validation}")
     named = root or os.environ.get("VAELAB_DATA")
-    if named:
+    if named and str(named) != "digits":
         train, test = _read(_resolve(Path(named)))
     else:
         folder = _project_data()
-        if not (folder / "MNIST").is_dir() and not (download and _download(folder)):
+        if named or (not (folder / "MNIST").is_dir() and not (download and _download(folder))):
             splits = digits(validation=validation > 0)
             print(splits.note)
             return splits
