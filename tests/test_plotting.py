@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from coursekit import project
+from coursekit.project import ROOT
 from vaelab import plotting
 from vaelab.models import mlp_vae
 from vaelab.progress import Progress
@@ -233,6 +234,13 @@ def test_latent_plane_needs_two_dimensions():
         plotting.latent_scatter(torch.randn(50, 3), torch.arange(50))
     with pytest.raises(ValueError, match="2 latent dimensions"):
         plotting.manifold(mlp_vae(latent_dim=3))
+
+
+def test_a_digit_has_one_colour_in_figures_and_in_the_explorer():
+    css = (ROOT / "book" / "_static" / "latent-explorer.css").read_text("utf-8")
+    by_day = re.findall(r"--lx-(\d): (#\w{6});", css.split("data-theme")[0])
+    assert [color.upper() for _, color in by_day] == plotting.DIGITS
+    assert [int(digit) for digit, _ in by_day] == list(range(10))
 
 
 def test_manifold_has_the_plane_the_right_way_up():
