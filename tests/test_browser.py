@@ -259,13 +259,18 @@ def test_mending_a_page_once_is_enough():
     text = (
         '<html><head><meta charset="utf-8"><script src="_static/scripts/fontawesome.js"></script></head><body>'
         '<table><tr><th></th><th>a</th></tr></table><div role="list" class="citation-list">'
-        '<div role="doc-biblioentry">b</div></div></body></html>'
+        '<div role="doc-biblioentry">b</div></div>'
+        '<div class="solution"><p class="admonition-title">Solution to<a href="#x"> Exercise 1</a></p></div>'
+        '<table><tr><td><code class="literal"><span class="pre">A.name_that_is_long</span></code></td></tr></table>'
+        "</body></html>"
     )
     mended = mend(text)
     assert MARK in mended
     assert "fontawesome" not in mended
     assert "<td></td><th>a</th>" in mended
     assert "role=" not in mended
+    assert 'Solution to <a href="#x">Exercise 1</a>' in mended
+    assert "A.<wbr/>name_that_is_long" in mended
     assert mend(mended) == mended
 
 

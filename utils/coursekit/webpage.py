@@ -211,6 +211,25 @@ def labels(page: BeautifulSoup) -> None:
         link["rel"] = "noopener"
 
 
+def solution_titles(page: BeautifulSoup) -> None:
+    """The space before an exercise's number is no part of the link, and not underlined."""
+    for link in page.select(".solution > .admonition-title > a"):
+        if link.string and link.string.startswith(" "):
+            link.insert_before(" ")
+            link.string = link.string.lstrip()
+
+
+def code_in_tables(page: BeautifulSoup) -> None:
+    """Long code in a table may be broken after a dot or a slash: on a phone the columns beside it stay wide enough."""
+    for span in page.select("table code.literal span.pre"):
+        parts = re.split(r"(?<=\w[./])(?=\w)", span.string or "")
+        if len(parts) > 1 and len(span.string) > 16:
+            span.string.replace_with(parts[0])
+            for part in parts[1:]:
+                span.append(page.new_tag("wbr"))
+                span.append(part)
+
+
 MENDINGS = (
     mark,
     one_viewport,
@@ -223,4 +242,6 @@ MENDINGS = (
     bibliography,
     empty_headers,
     labels,
+    solution_titles,
+    code_in_tables,
 )
