@@ -259,8 +259,8 @@ def test_mending_a_page_once_is_enough():
     text = (
         '<html><head><meta charset="utf-8"><script src="_static/scripts/fontawesome.js"></script></head><body>'
         '<table><tr><th></th><th>a</th></tr></table><div role="list" class="citation-list">'
-        '<div role="doc-biblioentry">b</div></div>'
-        '<div class="solution"><p class="admonition-title">Solution to<a href="#x"> Exercise 1</a></p></div>'
+        '<div role="doc-biblioentry">b</div></div><div class="proof admonition" id="proof"><p>Proof. <i>c</i></p></div>'
+        '<div class="solution"><p class="admonition-title">Solution to<a href="#d"> Exercise 1</a></p></div>'
         '<table><tr><td><code class="literal"><span class="pre">A.name_that_is_long</span></code></td></tr></table>'
         "</body></html>"
     )
@@ -269,7 +269,8 @@ def test_mending_a_page_once_is_enough():
     assert "fontawesome" not in mended
     assert "<td></td><th>a</th>" in mended
     assert "role=" not in mended
-    assert 'Solution to <a href="#x">Exercise 1</a>' in mended
+    assert "<strong>Proof.</strong> <i>c</i>" in mended
+    assert 'Solution to <a href="#d">Exercise 1</a>' in mended
     assert "A.<wbr/>name_that_is_long" in mended
     assert mend(mended) == mended
 

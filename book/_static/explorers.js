@@ -241,7 +241,7 @@
           const forward = (v) => p(v) * (logP(v) - logQ(v));
           const reverse = (v) => q(v) * (logQ(v) - logP(v));
           const values = range(...z, 0.1).flatMap((v) => [forward(v), reverse(v)]);
-          const limits = [Math.min(-0.2, ...values), Math.max(0.5, ...values)]; // one scale for both: areas compare
+          const limits = [Math.min(-0.2, ...values), 1.12 * Math.max(0.5, ...values)]; // one scale: areas compare
           const integrand = (f, first, name, words) => {
             const { area, line, base } = panel(width, first, first + 84, z, limits);
             return `<g class="${name}-fill">${area(f, "ex-area")}</g>` +

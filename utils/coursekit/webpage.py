@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from bs4 import BeautifulSoup, Tag
+from bs4 import BeautifulSoup, NavigableString, Tag
 
 MARK = '<meta content="coursekit" name="generator"/>'
 
@@ -193,6 +193,16 @@ def empty_headers(page: BeautifulSoup) -> None:
             cell.name = "td"
 
 
+def proofs(page: BeautifulSoup) -> None:
+    """The word that opens a proof is told from its text."""
+    for paragraph in page.select("div.proof[id=proof] > p:first-child"):
+        start = paragraph.contents[0] if paragraph.contents else None
+        if isinstance(start, NavigableString) and start.startswith("Proof. "):
+            word = page.new_tag("strong")
+            word.string = "Proof."
+            start.replace_with(word, start.removeprefix("Proof."))
+
+
 def labels(page: BeautifulSoup) -> None:
     """A control's name begins with the words that are seen on it; icons are silent."""
     for button in page.select(".search-button-field[aria-label]"):
@@ -241,6 +251,7 @@ MENDINGS = (
     one_h1,
     bibliography,
     empty_headers,
+    proofs,
     labels,
     solution_titles,
     code_in_tables,
