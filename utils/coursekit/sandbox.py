@@ -43,6 +43,7 @@ PASSED = (  # variables of the environment
 # One thread each: the class is what runs in parallel. Few heaps, for the sake of the limit on addresses.
 THREADS = dict.fromkeys(["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"], "1")
 THREADS["MALLOC_ARENA_MAX"] = "2"
+QUIET = {"PYDEVD_DISABLE_FILE_VALIDATION": "1"}  # ipykernel's debugger warns of frozen modules whenever it is imported
 DEVICES = ("null", "zero", "full", "random", "urandom")
 SCRATCH = "/scratch"  # leads to the working folder's own: in a longer path, Python's sockets have no room
 
@@ -160,7 +161,7 @@ def zygote_environment() -> dict[str, str]:
     env = {name: os.environ[name] for name in PASSED if name in os.environ}
     if Path(sysconfig.get_path("purelib")).resolve() != PACKAGES:
         env["PYTHONPATH"] = os.pathsep.join([str(PACKAGES), *filter(None, [env.get("PYTHONPATH")])])
-    return env | THREADS
+    return env | THREADS | QUIET
 
 
 def _probe(secret: str, port: int, parent: int) -> None:
@@ -230,6 +231,11 @@ def _check(result: int, what: str) -> None:
     if result != 0:
         number = ctypes.get_errno()
         raise OSError(number, f"{what}: {os.strerror(number)}")
+
+
+def advise(address: int, length: int, advice: int) -> None:
+    """Give the kernel advice on a range of memory, which it may decline."""
+    _libc().madvise(ctypes.c_void_p(address), ctypes.c_size_t(length), advice)
 
 
 def _unshare(flags: int) -> None:

@@ -36,6 +36,9 @@ from .sandbox import Sandbox, zygote_command, zygote_environment
 PRELOAD = (
     *("numpy", "torch", "torch.testing", "torch.utils.data", "torch._dynamo", "matplotlib.pyplot", "ipywidgets"),
     *("ipykernel.kernelapp", "ipykernel.ipkernel", "ipykernel.zmqshell", "IPython.core.completer"),
+    # What every kernel imports as it starts: its debugger, and asyncio for tornado. And what this course's tests need.
+    *("ipykernel.debugger", "tornado.platform.asyncio", "IPython.core.debugger", "IPython.core.completerlib"),
+    *("IPython.extensions.storemagic", "sqlite3", "faulthandler", "coursekit.examiner"),
 )
 # What an ordinary new process imports before it is restricted: what takes many addresses, or reads the user's caches.
 PRELOAD_COLD = ("numpy", "torch", "matplotlib.font_manager")

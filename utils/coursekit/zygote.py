@@ -63,6 +63,7 @@ def serve(control: socket.socket) -> None:
     reseed()  # the first time takes longest
     gc.collect()
     gc.freeze()
+    gather_memory()
     running: set[int] = set()
     ended: dict[int, int] = {}
     _answer(control, threads=len(os.listdir("/proc/self/task")))
@@ -97,6 +98,23 @@ def serve(control: socket.socket) -> None:
 
 def _answer(control: socket.socket, **fields: int | None) -> None:
     control.send(json.dumps(fields).encode())
+
+
+def gather_memory() -> None:
+    """Let this process's memory lie in huge pages, as far as the machine can (Linux 6.1 or newer).
+
+    Torch takes a hundred thousand ordinary ones, and to fork is to copy the list of them.
+    """
+    huge, collapse = 2**21, 25
+    with suppress(OSError):
+        for line in Path("/proc/self/maps").read_text().splitlines():
+            addresses, rights, _, _, file, *name = line.split()
+            if rights != "rw-p" or file != "0" or (name and name[0] != "[heap]"):
+                continue
+            first, last = (int(address, 16) for address in addresses.split("-"))
+            first, last = -(-first // huge) * huge, last // huge * huge
+            if first < last:
+                sandbox.advise(first, last - first, collapse)
 
 
 def preload(modules: list[str]) -> None:
