@@ -19,14 +19,13 @@ import hashlib
 import json
 import math
 import os
-import sqlite3
 import sys
 import tempfile
 import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -612,9 +611,6 @@ def _copy(assignment: Assignment, cells: dict[str, list[Cell]], course_id: str) 
                 copy.add_notebook(notebook.name, name, kernelspec=notebook.kernelspec)
                 for cell in cells[notebook.name]:
                     _add(copy, cell, notebook.name, name)
-        with closing(sqlite3.connect(path)) as connection:
-            # nbgrader commits after every cell; this mode, which the file remembers, makes that cheap.
-            connection.execute("PRAGMA journal_mode=WAL")
         return path.read_bytes()
 
 

@@ -29,6 +29,7 @@ from traitlets.config import Config
 from . import sandbox
 from .course import programs_on_path
 from .errors import CourseError
+from .frugal import frugal, spare
 from .submission import Cell, UnusableError, mend
 
 STUDENT = "student"
@@ -122,7 +123,7 @@ def _grade(package: Package, files: dict[str, bytes], root: Path, result: dict[s
     errors = _Errors()
     log = logging.Logger("coursekit.task")
     log.addHandler(errors)
-    with programs_on_path(), warnings.catch_warnings():
+    with programs_on_path(), frugal(root / "gradebook.db"), warnings.catch_warnings():
         # nbgrader's queries are sound; SQLAlchemy 2 comments on the order of their flushes.
         warnings.simplefilter("ignore", SAWarning)
         with _timed(result["times"], "nbgrader"):
@@ -159,6 +160,7 @@ def _lay_out(package: Package, files: dict[str, bytes], root: Path, flags: list[
         assignment_id=package.name,
         student_id=STUDENT,
     )
+    spare(config)
     return config
 
 

@@ -10,6 +10,7 @@ import atexit
 import json
 import os
 import queue
+import select
 import signal
 import socket
 import subprocess
@@ -112,9 +113,22 @@ class _Forked(Process):
     def __init__(self, pid: int, zygote: "_Zygote") -> None:
         super().__init__(pid)
         self._zygote = zygote
+        self._handle = None
+        with suppress(OSError, AttributeError):  # the zygote lets nobody else have the number before it is asked
+            self._handle = open(os.pidfd_open(pid), "rb")  # noqa: SIM115 (it lives as long as this object)
+
+    def wait(self, timeout: float | None = None) -> int:
+        """As every process's, but awake as soon as it has ended."""
+        if self._handle and self.returncode is None:
+            self._may_have_ended(timeout)
+            timeout = timeout and 0.0
+        return super().wait(timeout)
+
+    def _may_have_ended(self, timeout: float | None) -> bool:
+        return self._handle is None or bool(select.select([self._handle], [], [], timeout)[0])
 
     def _poll(self) -> int | None:
-        return self._zygote.ask(do="poll", pid=self.pid)["code"]
+        return self._zygote.ask(do="poll", pid=self.pid)["code"] if self._may_have_ended(0) else None
 
     def _send(self, number: int) -> None:
         self._ended(self._zygote.ask(do="signal", pid=self.pid, signal=int(number))["code"])
