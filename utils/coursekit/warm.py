@@ -19,6 +19,7 @@ import tempfile
 import threading
 import time
 import warnings
+import weakref
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
@@ -114,18 +115,23 @@ class _Forked(Process):
         super().__init__(pid)
         self._zygote = zygote
         self._handle = None
-        with suppress(OSError, AttributeError):  # the zygote lets nobody else have the number before it is asked
-            self._handle = open(os.pidfd_open(pid), "rb")  # noqa: SIM115 (it lives as long as this object)
+        with suppress(OSError, AttributeError):  # no other process gets this number until the zygote is asked
+            self._handle = os.pidfd_open(pid)
+            weakref.finalize(self, os.close, self._handle)
 
     def wait(self, timeout: float | None = None) -> int:
         """As every process's, but awake as soon as it has ended."""
-        if self._handle and self.returncode is None:
+        if self._handle is not None and self.returncode is None:
             self._may_have_ended(timeout)
             timeout = timeout and 0.0
         return super().wait(timeout)
 
     def _may_have_ended(self, timeout: float | None) -> bool:
-        return self._handle is None or bool(select.select([self._handle], [], [], timeout)[0])
+        if self._handle is None:
+            return True
+        watch = select.poll()  # one for each call: two threads cannot share it
+        watch.register(self._handle, select.POLLIN)
+        return bool(watch.poll(None if timeout is None else 1000 * timeout))
 
     def _poll(self) -> int | None:
         return self._zygote.ask(do="poll", pid=self.pid)["code"] if self._may_have_ended(0) else None
