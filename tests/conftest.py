@@ -1,7 +1,27 @@
 """What all tests share."""
 
+from pathlib import Path
+
 import pytest
 import torch
+from xdist.scheduler import LoadScopeScheduling
+
+# What the tests of one of these files look at takes long to make: one process makes it, and runs them all.
+ONE_PROCESS = {f"test_{name}.py" for name in ("grading", "hostile", "latent_explorer", "pdf", "project_assignment")}
+
+
+class ByFile(LoadScopeScheduling):
+    """Hands out single tests, and the tests of ``ONE_PROCESS`` file by file."""
+
+    def _split_scope(self, nodeid):
+        file = Path(nodeid.partition("::")[0]).name
+        return file if file in ONE_PROCESS else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """As ``--dist=load`` otherwise."""
+    return ByFile(config, log)
 
 
 @pytest.fixture(autouse=True)

@@ -124,7 +124,7 @@ def focus(page):
 
 
 def width(page, *widths):
-    """The page does not scroll sideways on narrow screens, and what does in it can be reached by keyboard."""
+    """The page does not scroll sideways on narrow screens, and cuts no formula; what scrolls in it can be reached."""
     size, faults = page.viewport_size, []
     for wide in widths:
         page.set_viewport_size({"width": wide, "height": 800})
@@ -136,7 +136,15 @@ def width(page, *widths):
               .map((e) => e.outerHTML.slice(0, 100))
               .concat(`scrolls to ${document.documentElement.scrollWidth}`)"""
         )
-        faults += [f"{wide} px: {fault}" for fault in wider]
+        cut = page.evaluate(
+            """() => [...document.querySelectorAll("article mjx-container:not([display])")]
+              .filter((e) => e.checkVisibility() && e.closest("p, li, td, dd, h1, h2, h3"))
+              .filter((e) => !e.closest("table"))  // a table scrolls
+              .filter((e) => e.getBoundingClientRect().right
+                > e.closest("p, li, dd, h1, h2, h3").getBoundingClientRect().right + 1)
+              .map((e) => `a formula is cut: ${e.textContent.slice(0, 80)}`)"""
+        )
+        faults += [f"{wide} px: {fault}" for fault in wider + cut]
         faults += [f"{wide} px: {fault}" for fault in axe(page, "scrollable-region-focusable")]
     page.set_viewport_size(size)
     return faults

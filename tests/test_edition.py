@@ -18,9 +18,6 @@ from coursekit.edition import check_edition, edition_files, idioms, need_solutio
 from coursekit.errors import CourseError
 from coursetools import ROOT
 
-# One process makes what all of these tests look at.
-pytestmark = pytest.mark.xdist_group("edition")
-
 NAME = "ps2-kl"
 
 

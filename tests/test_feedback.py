@@ -28,9 +28,6 @@ from coursekit.plan import course_plan, grade_id
 from coursekit.project import solutions
 from coursetools import ROOT, visible_text
 
-# One process makes what all of these tests look at.
-pytestmark = pytest.mark.xdist_group("feedback")
-
 NAME = "tiny"
 HIDDEN = "assert twice(21) == 42, 'not twice as much'"
 SCHEME = "1 point for naming the doubling map"

@@ -38,8 +38,7 @@ HALF_LOSES = {
 }
 SCORES = {"all-right": 25.0, "half-right": 5 + 1.5, "blank": 0.0}
 
-# One process makes what all of these tests look at.
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("grading")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

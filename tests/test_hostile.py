@@ -23,8 +23,7 @@ from coursekit.status import Standing
 from coursetools import small_course, visible_text
 from hostile import CASES, HONEST, MARKER, NAME, OTHERS_WORDS, SECRETS, SOURCE, Case, hand_in
 
-# One process makes what all of these tests look at.
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("hostile")]
+pytestmark = pytest.mark.slow
 
 SETTINGS = """
 c.Execute.timeout = 4

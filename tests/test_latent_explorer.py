@@ -21,9 +21,6 @@ from vaelab.models import batchnorm_vae, mlp_vae
 from vaelab.objectives import bernoulli_nll, kl_standard_normal
 from vaelab.training import fit
 
-# One process makes what all of these tests look at.
-pytestmark = pytest.mark.xdist_group("latent explorer")
-
 STATIC = ROOT / "book" / "_static"
 PAGES = ("index", "latent-space")
 LIMIT = 1_000_000  # bytes, gzipped, of all that the explorer adds to a page

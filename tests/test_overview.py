@@ -13,8 +13,7 @@ from coursekit.overview import _histogram, overview, pattern
 from coursekit.status import Standing, write_status
 from test_feedback import NAME, assert_harmless, assert_well_formed, text_of, tiny_course
 
-# One process makes what all of these tests look at.
-pytestmark = [pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning"), pytest.mark.xdist_group("overview")]
+pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")
 
 MARKUP = "<script>alert(1)</script>"
 CELLS = {"twice-visible": (1, "code"), "twice-hidden": (3, "code"), "why": (2, "markdown")}

@@ -28,8 +28,7 @@ BEYOND = """wide => [...document.querySelectorAll('article *')].filter(e => {
   const box = e.getBoundingClientRect();
   return box.width > 1 && box.height > 1 && (box.right > wide + 1 || box.left < -1);
 }).map(e => `${e.tagName} ${e.className} ${(e.textContent || '').slice(0, 60)}`)"""
-# One process makes what all of these tests look at.
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("pdf")]
+pytestmark = pytest.mark.slow
 
 
 def bare(text):

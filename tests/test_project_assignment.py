@@ -16,9 +16,6 @@ from coursekit.grading import autograde, gradebook
 from coursetools import ROOT, grade_id
 from vaelab.data import digits
 
-# One process makes what all of these tests look at.
-pytestmark = pytest.mark.xdist_group("project assignment")
-
 NAME = "project"
 PAGE = (ROOT / "book" / "project.md").read_text("utf-8")
 SOURCE = read_source(NAME, ROOT)
