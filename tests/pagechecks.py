@@ -123,12 +123,21 @@ def focus(page):
     )
 
 
+CUT_FORMULAS = """() => [...document.querySelectorAll("article mjx-container:not([display])")].filter((e) => {
+  const words = e.closest("p, li, dd, h1, h2, h3");
+  return e.checkVisibility() && words && !e.closest("table")  // a table scrolls
+    && e.getBoundingClientRect().right > words.getBoundingClientRect().right + 1;
+}).map((e) => `a formula is cut: ${e.textContent.slice(0, 80)}`)"""
+
+
 def width(page, *widths):
     """The page does not scroll sideways on narrow screens, and cuts no formula; what scrolls in it can be reached."""
     size, faults = page.viewport_size, []
     for wide in widths:
         page.set_viewport_size({"width": wide, "height": 800})
         page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        if wide == widths[0]:  # the first has room to judge: formulas are as large as the machine's font
+            faults += page.evaluate(CUT_FORMULAS)
         wider = page.evaluate(
             """() => document.documentElement.scrollWidth <= innerWidth ? [] : [...document.querySelectorAll("main *")]
               .filter((e) => e.getBoundingClientRect().right > innerWidth + 1)
@@ -136,16 +145,7 @@ def width(page, *widths):
               .map((e) => e.outerHTML.slice(0, 100))
               .concat(`scrolls to ${document.documentElement.scrollWidth}`)"""
         )
-        cut = page.evaluate(
-            """() => [...document.querySelectorAll("article mjx-container:not([display])")]
-              .filter((e) => e.checkVisibility() && e.closest("p, li, td, dd, h1, h2, h3"))
-              .filter((e) => !e.closest("table"))  // a table scrolls
-              .filter((e) => e.getBoundingClientRect().right
-                > e.closest("p, li, dd, h1, h2, h3").getBoundingClientRect().right + 1)
-              .map((e) => `a formula is cut: ${e.textContent.slice(0, 80)}`)"""
-        )
-        # Formulas are as large as the text's font, which differs between machines: only the widest has room to judge.
-        faults += [f"{wide} px: {fault}" for fault in wider + (cut if wide == max(widths) else [])]
+        faults += [f"{wide} px: {fault}" for fault in wider]
         faults += [f"{wide} px: {fault}" for fault in axe(page, "scrollable-region-focusable")]
     page.set_viewport_size(size)
     return faults

@@ -112,6 +112,8 @@ def test_the_stand_in_can_be_asked_for(monkeypatch):
     monkeypatch.setattr(data, "_download", lambda folder: pytest.fail("nothing is to be downloaded"))
     assert mnist().name == "digits"
     assert len(mnist(validation=0).train) == 1437
+    with pytest.raises(DataError):
+        mnist(root="digits")  # a folder, which is not there
 
 
 def fake_torchvision(monkeypatch, source, fail_after=None):

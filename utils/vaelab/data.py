@@ -145,11 +145,12 @@ def mnist(validation: int = 5_000, root: str | Path | None = None, download: boo
     if not 0 <= validation < 60_000:
         raise ValueError(f"validation must be at least 0 and below 60,000, got {validation}")
     named = root or os.environ.get("VAELAB_DATA")
-    if named and str(named) != "digits":
+    stand_in = root is None and named == "digits"
+    if named and not stand_in:
         train, test = _read(_resolve(Path(named)))
     else:
         folder = _project_data()
-        if named or (not (folder / "MNIST").is_dir() and not (download and _download(folder))):
+        if stand_in or (not (folder / "MNIST").is_dir() and not (download and _download(folder))):
             splits = digits(validation=validation > 0)
             print(splits.note)
             return splits
