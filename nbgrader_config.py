@@ -61,3 +61,7 @@ c.GenerateFeedback.exporter_class = "coursekit.feedback.FeedbackPage"
 c.GenerateFeedback.preprocessors = ["coursekit.feedback.Grades", "coursekit.feedback.KeepSecrets"]
 # Where the book is published; without an address, feedback names the pages to reread and links to none.
 c.FeedbackPage.book_address = ""
+
+# Formgrader shows students' work without anything active, which would run with the instructor's rights.
+c.HTMLExporter.preprocessors = ["coursekit.formgrader.Harmless"]
+c.HTMLExporter.filters = {"markdown2html": "coursekit.formgrader.markdown_to_html"}

@@ -646,7 +646,7 @@ case(
 # ---- Reading what is secret ---------------------------------------------------------------------------------------
 
 LOOK = """
-import glob, os
+import glob, os, time
 def show(what):
     print("LOOT", repr(what)[:20000])
 def read(path):
@@ -657,7 +657,8 @@ def read(path):
 READS = {
     "solutions": "for p in glob.glob('COURSE/**/*', recursive=True): read(p)\nshow(os.walk('COURSE'))\n"
     "for d in ('COURSE', 'COURSE/..', '..', '../../..', '/home', '/root'):\n"
-    "    for w, _, names in os.walk(d):\n        show((w, names))\n        for n in names[:100]:\n"
+    "    end = time.monotonic() + 1\n    for w, _, names in os.walk(d):\n        if time.monotonic() > end: break\n"
+    "        show((w, names))\n        for n in names[:100]:\n"
     "            if n.endswith(('.ipynb', '.db', '.md', '.csv', '.json')): read(os.path.join(w, n))",
     "gradebook": "import sqlite3\ntry:\n    d = sqlite3.connect('COURSE/grading/gradebook.db')\n"
     "    d.execute('BEGIN EXCLUSIVE')\n    show(d.execute('select source from source_cell').fetchall())\n"

@@ -14,8 +14,9 @@ from coursekit.bank import copy_course, fill_in, lost_cells
 from coursekit.course import load_config
 from coursekit.errors import CourseError
 from coursekit.export import export
-from coursekit.feedback import KeepSecrets, markdown_to_html
+from coursekit.feedback import KeepSecrets
 from coursekit.grading import autograde, generate_feedback, gradebook
+from coursekit.markdown import render_markdown
 from coursetools import ROOT, answers, grade_id, hand_in, visible_text
 
 NAME = "ps2-kl"
@@ -235,7 +236,7 @@ def test_a_students_own_words_and_markers_are_shown():
 
 
 def test_markdown_lets_no_html_through():
-    page = markdown_to_html({}, f"{MARKUP}\n\n*kept* [x](javascript:y) ![p](attachment:none.png)")
+    page = render_markdown(f"{MARKUP}\n\n*kept* [x](javascript:y) ![p](attachment:none.png)")
     assert "<script" not in page
     assert "javascript:" not in page
     assert "<em>kept</em>" in page

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -288,6 +289,46 @@ def test_a_zygote_that_dies_is_replaced(start: Callable[..., warm.Process], run:
     warm._zygote._process.wait()
     assert process.wait(60) == -signal.SIGKILL
     assert run("print(6 * 7)") == "42\n"
+
+
+def test_processes_can_share_a_zygote(
+    start: Callable[..., warm.Process], run: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warm.close()
+    with tempfile.TemporaryDirectory(prefix="ck-", dir="/tmp") as folder:
+        with warm.shared(Path(folder)) as variables:
+            monkeypatch.setenv(*next(iter(variables.items())))
+            first = run("import random, sys; print('torch' in sys.modules, random.random())")
+            copy = warm._zygote
+            assert copy is not None
+            assert copy._process is None
+            assert copy.threads == 1
+            warm.close()
+            second = run("import random, sys; print('torch' in sys.modules, random.random())")
+            assert warm._zygote is not copy
+            process = start("import time; time.sleep(600)")
+        # A copy outlives what it was copied from, and ends with the process that it serves.
+        assert run("print(6 * 7)") == "42\n"
+        assert process.poll() is None
+        warm.close()
+        assert process.wait(60) != 0
+        assert first.split()[0] == second.split()[0] == "True"
+        assert first != second
+        # Where nothing is shared any more a process starts its own.
+        assert run("print(6 * 7)") == "42\n"
+        assert warm._zygote._process is not None
+    warm.close()
+
+
+def test_a_shared_zygote_that_dies_is_done_without(run: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+    warm.close()
+    first, ordinary = iter([[sys.executable, "-c", ""]]), warm.zygote_command
+    monkeypatch.setattr(warm, "zygote_command", lambda *arguments: next(first, None) or ordinary(*arguments))
+    with tempfile.TemporaryDirectory(prefix="ck-", dir="/tmp") as folder, warm.shared(Path(folder)) as variables:
+        monkeypatch.setenv(*next(iter(variables.items())))
+        assert run("print(6 * 7)") == "42\n"
+        assert warm._zygote._process is not None
+    warm.close()
 
 
 SEARCH = """

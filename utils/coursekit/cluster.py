@@ -14,12 +14,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from dask.system import CPU_COUNT
 from distributed import Client, Future, LocalCluster, wait
 from distributed.scheduler import KilledWorker
 
+from . import warm
 from .errors import CourseError
 
 POLL = 1.0
@@ -70,6 +72,7 @@ def cluster(address: str | None = None, workers: int | None = None) -> Iterator[
         return
     with (
         tempfile.TemporaryDirectory(prefix="ck-", ignore_cleanup_errors=True) as folder,
+        warm.shared(Path(folder)) as environment,
         # No dashboard, nothing that listens beyond this machine, and certificates for this run alone, so that no other
         # user of the machine can send work to its workers. What the kernels use is not counted in a worker's memory,
         # and limited elsewhere.
@@ -84,6 +87,7 @@ def cluster(address: str | None = None, workers: int | None = None) -> Iterator[
             memory_limit=0,
             silence_logs=logging.CRITICAL,
             local_directory=folder,
+            env=environment,
         ) as local,
         Client(local, set_as_default=False) as client,
     ):

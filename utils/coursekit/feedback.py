@@ -14,14 +14,12 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any
 
-import jinja2
 from nbconvert.exporters import Exporter
 from nbformat import NotebookNode, from_dict
 from nbgrader.api import Gradebook
 from nbgrader.preprocessors import NbGraderPreprocessor
 from traitlets import Unicode, default
 
-from .markdown import render_markdown
 from .page import WITHHELD, Mark, Record, templates, view, web_address
 from .plain import LONGEST_TEXT, PICTURES, clean, joined, shorten
 from .plan import course_root, grade_id, kind_of, parted, plan_of, single_spaced
@@ -197,7 +195,7 @@ class FeedbackPage(Exporter):
 
     def from_notebook_node(self, nb: NotebookNode, resources: Any = None, **kw: Any) -> tuple[str, dict]:
         """The page as a text."""
-        nb, resources = super().from_notebook_node(_bare(nb), resources, **kw)
+        nb, resources = super().from_notebook_node(bare(nb), resources, **kw)
         book = web_address(self.book_address)
         facts = view(
             nb,
@@ -210,8 +208,8 @@ class FeedbackPage(Exporter):
         return templates().get_template("feedback.html.j2").render(facts), resources
 
 
-def _bare(nb: NotebookNode) -> NotebookNode:
-    """The notebook with nothing in it but what the page may show: nbconvert refuses or trusts whatever is beside it."""
+def bare(nb: NotebookNode) -> NotebookNode:
+    """The notebook with nothing in it but what a page may show: nbconvert refuses or trusts whatever is beside it."""
     cells = [_bare_cell(cell) for cell in nb.cells if cell.get("cell_type") in ("code", "markdown", "raw")]
     return from_dict({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 4})
 
@@ -219,14 +217,14 @@ def _bare(nb: NotebookNode) -> NotebookNode:
 def _bare_cell(cell: Mapping) -> dict:
     known = (cell.get("metadata") or {}).get("nbgrader")
     metadata = {"nbgrader": dict(known)} if isinstance(known, Mapping) else {}
-    bare = {"cell_type": cell["cell_type"], "metadata": metadata, "source": str(joined(cell.get("source", "")))}
+    kept = {"cell_type": cell["cell_type"], "metadata": metadata, "source": str(joined(cell.get("source", "")))}
     if cell["cell_type"] == "code":
         outputs = cell.get("outputs") or []
-        return bare | {"execution_count": None, "outputs": [o for o in map(_bare_output, outputs) if o]}
+        return kept | {"execution_count": None, "outputs": [o for o in map(_bare_output, outputs) if o]}
     attachments = cell.get("attachments")
     attachments = attachments if isinstance(attachments, Mapping) else {}
     bundles = {str(k): _bare_data(v, PICTURES) for k, v in attachments.items() if isinstance(v, Mapping)}
-    return bare | {"attachments": bundles}
+    return kept | {"attachments": bundles}
 
 
 def _bare_output(output: Mapping) -> dict | None:
@@ -246,9 +244,3 @@ def _bare_output(output: Mapping) -> dict | None:
 
 def _bare_data(data: Mapping, kinds: tuple[str, ...]) -> dict[str, str]:
     return {kind: str(joined(data[kind])) for kind in kinds if isinstance(data.get(kind), str | list)}
-
-
-@jinja2.pass_context
-def markdown_to_html(context: Mapping, source: str) -> str:
-    """Markdown as a filter of nbconvert's templates; see ``render_markdown``."""
-    return render_markdown(source, (context.get("cell") or {}).get("attachments"))

@@ -33,7 +33,7 @@ from typing import Any, NamedTuple
 import nbformat
 from filelock import FileLock, Timeout
 from nbformat import NotebookNode
-from nbgrader.api import Assignment, Base, Gradebook, Notebook, SubmittedAssignment, TaskCell
+from nbgrader.api import Assignment, Base, BaseCell, Gradebook, Notebook, SubmittedAssignment, TaskCell
 from nbgrader.converters import Autograde, GenerateFeedback
 from nbgrader.preprocessors import AssignLatePenalties
 from nbgrader.utils import is_solution, rmtree
@@ -435,6 +435,8 @@ class _Run:
         book.update_or_create_student(student, **{key: value for key, value in details.items() if value})
         submission = book.update_or_create_submission(self.name, student, timestamp=timestamp)
         for notebook in submission.notebooks:
+            # While they are held, asking a grade or a comment for its name asks for nothing else.
+            cells = book.db.query(BaseCell).filter_by(notebook_id=notebook.notebook_id).all()  # noqa: F841
             scores = entry["grades"].get(notebook.name, {})
             comments = entry["comments"].get(notebook.name, {})
             for grade in notebook.grades:

@@ -1,6 +1,7 @@
 """Processes and Jupyter kernels that start with torch imported: forked from a process that has done it.
 
-The first use starts that process, the zygote (see ``zygote.py``), which serves this process until it ends.
+The first use starts that process, the zygote (see ``zygote.py``), which serves this process until it ends. A process
+that starts others of this machine lets them share one (``shared``), as to import torch takes seconds.
 Where there is no safe fork (macOS, Windows), or with ``COURSEKIT_COLD=1``, the same work runs in ordinary
 new processes, with the same results.
 """
@@ -20,7 +21,8 @@ import threading
 import time
 import warnings
 import weakref
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -45,6 +47,7 @@ PRELOAD = (
 # What an ordinary new process imports before it is restricted: what takes many addresses, or reads the user's caches.
 PRELOAD_COLD = ("numpy", "torch", "matplotlib.font_manager")
 PATIENCE = 5.0  # seconds that a supervisor has for ending what it supervises
+SHARED = "COURSEKIT_ZYGOTE"  # the variable that tells another process where to ask for a zygote
 _LONGEST_SOCKET = 107  # characters in the path of a unix socket
 
 
@@ -166,22 +169,27 @@ class _Ordinary(Process):
 
 
 class _Zygote:
-    """The near end of the zygote."""
+    """The near end of the zygote: of a new one, or of a copy of the one that is shared at an address."""
 
-    def __init__(self) -> None:
+    def __init__(self, address: str | None = None) -> None:
         self._lock = threading.Lock()
-        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            self._process = subprocess.Popen(
-                zygote_command("serve", ",".join(preloaded()), str(theirs.fileno())),
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                cwd="/",
-                env=zygote_environment(),
-            )
+        self._process = None
+        if address is None:
+            self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            with theirs:
+                self._process = subprocess.Popen(
+                    zygote_command("serve", ",".join(preloaded()), str(theirs.fileno())),
+                    pass_fds=[theirs.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    cwd="/",
+                    env=zygote_environment(),
+                )
+        else:
+            self._control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            self._control.connect(address)
         self.threads = self._receive()["threads"]
 
-    def ask(self, file: IO[bytes] | None = None, **message: Any) -> dict[str, Any]:
+    def ask(self, file: IO[bytes] | socket.socket | None = None, **message: Any) -> dict[str, Any]:
         """Send a message, with a file if there is one, and return the answer.
 
         If the zygote has ended, then so has what it started: the answer to a question is the code -9.
@@ -204,6 +212,8 @@ class _Zygote:
     def close(self) -> None:
         """End it, and with it all that it started."""
         self._control.close()
+        if self._process is None:
+            return
         try:
             self._process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
@@ -273,6 +283,43 @@ def close() -> None:
         _zygote = None
 
 
+@contextmanager
+def shared(folder: Path) -> Iterator[dict[str, str]]:
+    """Start one zygote for processes that are started meanwhile; yield the variables of the environment they need.
+
+    Each gets a copy of it, forked, so that they stay apart. Who may enter the folder may ask for one. Where nothing can
+    be shared there are no variables, and each process starts its own.
+    """
+    address = os.path.join(folder, "zygote")
+    if not is_warm() or len(address.encode()) > _LONGEST_SOCKET:
+        yield {}
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(address)
+        listener.listen(1000)
+        sharing = threading.Thread(target=_share, args=(listener,), daemon=True)
+        sharing.start()
+        try:
+            yield {SHARED: address}
+        finally:
+            with suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)  # which ends its waiting
+            sharing.join()
+
+
+def _share(listener: socket.socket) -> None:
+    """Give each process that connects a copy of a new zygote, until the listener is shut down or the zygote dies."""
+    with listener, suppress(OSError):
+        zygote = _Zygote()
+        try:
+            while True:
+                near = listener.accept()[0]
+                with near:
+                    zygote.ask(near, do="serve")
+        finally:
+            zygote.close()
+
+
 def preloaded() -> list[str]:
     """The modules that a spawned process has imported, if they are installed."""
     return [
@@ -292,7 +339,9 @@ def _get_zygote() -> _Zygote | None:
         return None
     with _starting:
         if _zygote is None:
-            _zygote = _Zygote()
+            with suppress(OSError):  # it is not shared any more
+                _zygote = _Zygote(os.environ[SHARED]) if SHARED in os.environ else None
+            _zygote = _zygote or _Zygote()
             if _zygote.threads != 1:
                 warnings.warn(
                     f"An import of {', '.join(preloaded())} started a thread: processes forked after it may hang. "

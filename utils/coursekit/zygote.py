@@ -58,7 +58,8 @@ def serve(control: socket.socket) -> None:
 
     Messages are JSON: ``{"do": "fork"}`` with the request's file attached, answered by ``{"pid": ...}``;
     ``{"do": "poll", "pid": ...}``, answered by ``{"code": ...}``, null while it runs; ``{"do": "signal",
-    "pid": ..., "signal": ...}``, which is passed on if the process was not yet found to have ended.
+    "pid": ..., "signal": ...}``, which is passed on if the process was not yet found to have ended; ``{"do":
+    "serve"}`` with a socket attached, which a copy of this process serves from then on.
     """
     reseed()  # the first time takes longest
     gc.collect()
@@ -72,6 +73,16 @@ def serve(control: socket.socket) -> None:
         if not message:
             break
         asked = json.loads(message)
+        if asked["do"] == "serve":
+            process = os.fork()
+            if process == 0:
+                control.close()
+                control, running, ended = socket.socket(fileno=files[0]), set(), {}
+                _answer(control, threads=1)
+            else:
+                os.close(files[0])
+                _answer(control, pid=process)
+            continue
         if asked["do"] == "fork":
             process = os.fork()
             if process == 0:
