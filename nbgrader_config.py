@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+import coursekit
+
 c = get_config()  # noqa: F821 (nbgrader provides it)
 
 root = Path(__file__).resolve().parent
@@ -63,5 +65,9 @@ c.GenerateFeedback.preprocessors = ["coursekit.feedback.Grades", "coursekit.feed
 c.FeedbackPage.book_address = ""
 
 # Formgrader shows students' work without anything active, which would run with the instructor's rights.
+c.HTMLExporter.template_file = str(Path(coursekit.__file__).parent / "templates" / "formgrader.html.j2")
 c.HTMLExporter.preprocessors = ["coursekit.formgrader.Harmless"]
-c.HTMLExporter.filters = {"markdown2html": "coursekit.formgrader.markdown_to_html"}
+c.HTMLExporter.filters = {
+    "markdown2html": "coursekit.formgrader.markdown_to_html",
+    "without_foreign_scripts": "coursekit.formgrader.without_foreign_scripts",
+}

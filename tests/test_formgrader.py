@@ -100,6 +100,9 @@ def test_what_a_student_wrote_is_shown_and_can_be_marked(tmp_path):
     ]
     text = page(tmp_path, cells)
     assert text.count("<math") == 2
+    assert ".rendered_html .formula {" in text
+    addresses = [a.get("src") or a.get("href") or "" for tag, a in Tags(text).found if tag in ("script", "link", "img")]
+    assert not [address for address in addresses if "//" in address]
     assert "<em>narrow</em>" in text
     assert "My answer" in text
     for part in ("printed", "off by one", 'src="data:image/png;base64,iVBORw0KGgo="'):

@@ -2,7 +2,8 @@
 
 Formgrader shows students' work on pages of the Jupyter server on which the instructor works, as nbconvert shows a
 notebook that is trusted: a script in an answer, an output or a name would run with the instructor's rights.
-``nbgrader_config.py`` names both pieces here, at nbconvert's own extension points.
+``nbgrader_config.py`` names the pieces here, and the template ``templates/formgrader.html.j2``, at nbconvert's own
+extension points.
 """
 
 from __future__ import annotations
@@ -18,12 +19,8 @@ from nbformat import NotebookNode
 from .feedback import bare
 from .markdown import render_markdown
 
-STYLE = """
-.rendered_html .heading { font-size: 1.3em; font-weight: bold; margin-top: 1em; }
-.rendered_html .formula { display: block; margin: 1em 0; overflow-x: auto; text-align: center; }
-.rendered_html .absent, .rendered_html .latex { color: #595959; }
-"""
 _GRADE_ID = re.compile(r"[\w.-]+", re.ASCII)
+_FOREIGN = re.compile(r"""<script\b[^>]*\bsrc=["'](?:https?:)?//[^>]*>\s*</script>""")
 _NAMES = ("student", "first_name", "last_name", "notebook_path")
 
 
@@ -37,7 +34,6 @@ class Harmless(Preprocessor):
             if not _is_sound(cell.metadata.get("nbgrader", {})):
                 cell.metadata.clear()
         resources |= {name: escape(resources[name]) for name in _NAMES if resources.get(name)}
-        resources.setdefault("inlining", {}).setdefault("css", []).append(STYLE)
         return nb, resources
 
 
@@ -45,6 +41,11 @@ class Harmless(Preprocessor):
 def markdown_to_html(context: Mapping, source: str) -> Markup:
     """Markdown as a filter of nbconvert's templates, by :func:`.markdown.render_markdown`."""
     return render_markdown(source, (context.get("cell") or {}).get("attachments"))
+
+
+def without_foreign_scripts(html: str) -> str:
+    """A page's head without scripts that are loaded from elsewhere."""
+    return _FOREIGN.sub("", html)
 
 
 def _is_sound(known: Mapping) -> bool:
