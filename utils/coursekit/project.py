@@ -29,11 +29,11 @@ def solutions(root: Path = ROOT) -> list[Path]:
     return sorted(p for p in (root / "solutions").glob("*/*.md") if p.stem == p.parent.name)
 
 
-def digest(files: Iterable[Path], *more: str) -> str:
-    """A digest of the files' contents and names, and of further strings."""
+def digest(files: Iterable[Path], *more: str, root: Path = ROOT) -> str:
+    """A digest of the files' contents and names, and of further strings; wherever the project's folder lies."""
     total = hashlib.sha256()
     for path in sorted(files):
-        total.update(str(path).encode() + b"\0")
+        total.update(os.path.relpath(path, root).encode() + b"\0")
         total.update(path.read_bytes() if path.is_file() else b"absent")
     for text in more:
         total.update(text.encode() + b"\0")
@@ -47,7 +47,7 @@ def environment(root: Path = ROOT) -> str:
     green on results that nobody could repeat.
     """
     library = sorted((root / "utils" / "vaelab").glob("*.py"))
-    return digest([root / "requirements.txt", *library], platform.python_version(), data(root))
+    return digest([root / "requirements.txt", *library], platform.python_version(), data(root), root=root)
 
 
 def data(root: Path = ROOT) -> str:
