@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from torch.distributions import Bernoulli, Independent, Normal
 
 from .data import Images
+from .kernels import draw_and_kl
 from .networks import BatchNormDecoder, BatchNormEncoder, ConvDecoder, ConvEncoder, MLPDecoder, MLPEncoder
-from .objectives import bernoulli_nll, kl_per_dimension, squared_error
+from .objectives import bernoulli_nll, squared_error
 
 __all__ = ["VAE", "Autoencoder", "batchnorm_vae", "conv_vae", "mean_image_bias_", "mlp_vae"]
 
@@ -121,9 +122,7 @@ class VAE(nn.Module):
             generator: The source of the noise, which is drawn on the generator's device: a CPU generator gives the
                 same noise on every device.
         """
-        device = generator.device if generator is not None else mu.device
-        noise = torch.randn(mu.shape, dtype=mu.dtype, device=device, generator=generator)
-        return mu + (0.5 * logvar).exp() * noise.to(mu.device)
+        return mu + (0.5 * logvar).exp() * VAE._noise(mu, generator)
 
     def forward(self, x: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Encode, draw one code per image, decode: ``(logits, mu, logvar)``, the logits shaped like ``x``."""
@@ -141,9 +140,10 @@ class VAE(nn.Module):
         Returns:
             The reconstruction term, ``[batch]``, and the KL in each latent dimension, ``[batch, latent_dim]``, in nats.
         """
-        mu, logvar = self.encoder(x)
-        logits = self.decoder(self.reparameterize(mu, logvar, generator))
-        return self._reconstruction(logits, x), kl_per_dimension(mu, logvar)
+        # Under autocast a wide network's output is rounded.
+        mu, logvar = (part.to(x.dtype) for part in self.encoder(x))
+        z, kl = draw_and_kl(mu, logvar, self._noise(mu, generator))
+        return self._reconstruction(self.decoder(z), x), kl
 
     def sample(self, n: int = 16, generator: torch.Generator | None = None) -> Tensor:
         """Pixel means of ``n`` codes drawn from the prior, ``[n, pixels]`` in [0, 1].
@@ -203,6 +203,11 @@ class VAE(nn.Module):
             z = self.encode(x.reshape(1, -1))[0].repeat(steps, 1)
             z[:, dimension] = torch.linspace(-span, span, steps)
             return self.decode(z).sigmoid()
+
+    @staticmethod
+    def _noise(mu: Tensor, generator: torch.Generator | None) -> Tensor:
+        device = generator.device if generator is not None else mu.device
+        return torch.randn(mu.shape, dtype=mu.dtype, device=device, generator=generator).to(mu.device)
 
     def _reconstruction(self, logits: Tensor, x: Tensor) -> Tensor:
         logits = logits.to(x.dtype)  # under autocast they are rounded

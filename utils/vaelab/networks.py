@@ -12,7 +12,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from .kernels import Linear
+from .kernels import ConvTranspose2d, Linear
 
 __all__ = [
     "BatchNormDecoder",
@@ -152,7 +152,7 @@ class ConvDecoder(nn.Module):
             nn.ReLU(),
             nn.ConvTranspose2d(second, first, 4, stride=2, padding=1),
             nn.ReLU(),
-            nn.ConvTranspose2d(first, 1, 4, stride=2, padding=1),
+            ConvTranspose2d(first, 1, 4, stride=2, padding=1),
             nn.Flatten(),
         ).to(memory_format=torch.channels_last)
 
@@ -211,7 +211,7 @@ class BatchNormDecoder(nn.Module):
             nn.ConvTranspose2d(second, first, 3, stride=2, padding=1, output_padding=1),
             nn.ReLU(),
             nn.BatchNorm2d(first),
-            nn.ConvTranspose2d(first, 1, 3, stride=2, padding=1, output_padding=1),
+            ConvTranspose2d(first, 1, 3, stride=2, padding=1, output_padding=1),
             nn.Flatten(),
         ).to(memory_format=torch.channels_last)
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from .data import Images
 from .evaluation import evaluate
-from .kernels import in_bfloat16
+from .kernels import adam_step, in_bfloat16
 from .models import VAE
 from .objectives import free_bits as with_free_bits
 from .progress import Progress
@@ -294,12 +294,13 @@ class _Run:
         reconstruction, rate = reconstruction.mean(), kl.sum(1).mean()
         free, clip = self.settings["free_bits"], self.settings["clip"]
         loss = reconstruction + beta * (with_free_bits(kl, free) if free else rate)
-        self.optimizer.zero_grad()
+        for weight in self.model.parameters():
+            weight.grad = None
         loss.backward()
         values = [loss, reconstruction, rate]
         if clip is not None:
             values.append(nn.utils.clip_grad_norm_(self.model.parameters(), clip))
-        self.optimizer.step()
+        adam_step(self.optimizer)
         return torch.stack([value.detach() for value in values])
 
     def schedule(self, step: int) -> tuple[float, float]:
