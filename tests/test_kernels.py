@@ -11,6 +11,7 @@ from vaelab.kernels import (
     adam_step,
     bernoulli_cross_entropy,
     draw_and_kl,
+    forget_tiny_means_,
     in_bfloat16,
     linear,
 )
@@ -164,3 +165,19 @@ def test_adam_step_is_adams_to_the_bit(kind):
     states = (adam.state_dict()["state"] for adam in (our_adam, their_adam))
     for a, b in zip(*(state.values() for state in states), strict=True):
         assert all(torch.equal(a[name], b[name]) for name in ("step", "exp_avg", "exp_avg_sq"))
+
+
+def test_means_do_not_become_denormal():
+    weight = torch.nn.Parameter(torch.ones(2))
+    adam = torch.optim.Adam([weight], fused=True)
+    for step in range(1500):
+        weight.grad = torch.tensor([1.0, float(step < 10)])  # the second is dark from the tenth step on
+        adam_step(adam)
+        if step % 100 == 0:
+            before = weight.clone()
+            forget_tiny_means_(adam)
+            assert torch.equal(weight, before)
+        mean = adam.state[weight]["exp_avg"]
+        assert ((mean == 0) | (mean.abs() >= torch.finfo(torch.float32).tiny)).all()
+    assert mean[0] > 0.99
+    assert mean[1] == 0

@@ -84,7 +84,10 @@ class Images:
         """
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-        source = self[torch.randperm(len(self), generator=generator)] if shuffle else self
+        source = self
+        if shuffle:
+            order = torch.randperm(len(self), generator=generator)  # index_select copies whole images
+            source = Images(self.pixels.index_select(0, order), self.labels[order])
         if binarize:
             source = source.binarized(generator)
         for pixels, labels in zip(source.pixels.split(batch_size), source.labels.split(batch_size), strict=True):

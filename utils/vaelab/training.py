@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from .data import Images
 from .evaluation import evaluate
-from .kernels import adam_step, in_bfloat16
+from .kernels import adam_step, forget_tiny_means_, in_bfloat16
 from .models import VAE
 from .objectives import free_bits as with_free_bits
 from .progress import Progress
@@ -26,7 +26,7 @@ __all__ = ["CheckpointError", "History", "best_path", "fit", "load_checkpoint", 
 
 FORMAT = "vaelab checkpoint 2"
 TERMS = ("loss", "reconstruction", "kl")
-LOOK_EVERY = 100  # steps between two looks at whether the terms are finite: each look waits for the device
+LOOK_EVERY = 100  # steps between two looks at whether the terms are finite, for which the device is waited for
 OPTIMIZERS = ("adam", "adamw")
 BINARIZE = ("none", "fixed", "afresh")
 Record = dict[str, float]
@@ -301,6 +301,8 @@ class _Run:
         if clip is not None:
             values.append(nn.utils.clip_grad_norm_(self.model.parameters(), clip))
         adam_step(self.optimizer)
+        if step % LOOK_EVERY == 0:
+            forget_tiny_means_(self.optimizer)
         return torch.stack([value.detach() for value in values])
 
     def schedule(self, step: int) -> tuple[float, float]:
