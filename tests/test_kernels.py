@@ -91,6 +91,12 @@ def test_cross_entropy(shape, scale):
     torch.testing.assert_close(bernoulli_cross_entropy(logits, x), expected, rtol=1e-5, atol=1e-4)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_cross_entropy_in_half_precision(dtype):
+    logits, x = torch.zeros(2, 784, dtype=dtype), torch.full((2, 784), 0.5, dtype=dtype)
+    torch.testing.assert_close(bernoulli_cross_entropy(logits, x).float(), torch.full((2,), 543.4), rtol=0.02, atol=0)
+
+
 def test_cross_entropy_gradients():
     logits = torch.cat([5 * torch.randn(4, 5, dtype=torch.float64), torch.zeros(1, 5, dtype=torch.float64)])
     x = torch.rand(5, 5, dtype=torch.float64)

@@ -214,7 +214,7 @@ class _BernoulliCrossEntropy(torch.autograd.Function):
         sigmoid = logits.sigmoid()
         surer = 1 - sigmoid
         surer = torch.maximum(sigmoid, surer, out=surer).flatten(1)
-        log_surer = surer.unflatten(1, (_groups(surer.shape[1]), -1)).prod(2).log_().sum(1)
+        log_surer = surer.unflatten(1, (_groups(surer), -1)).prod(2).log_().sum(1)
         ctx.save_for_backward(logits, sigmoid.sub_(x))
         return logits.relu().addcmul_(logits, x, value=-1).flatten(1).sum(1).sub_(log_surer)
 
@@ -241,8 +241,11 @@ def _product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
 
 
-def _groups(pixels: int) -> int:
-    """The smallest number of equal groups of at most 100 pixels."""
+def _groups(images: Tensor) -> int:
+    """The smallest number of equal groups of at most 100 pixels; in half precision each pixel is one."""
+    pixels = images.shape[1]
+    if images.dtype in (torch.float16, torch.bfloat16):
+        return pixels
     return next(groups for groups in range(-(-pixels // 100), pixels + 1) if pixels % groups == 0)
 
 
