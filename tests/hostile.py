@@ -1048,8 +1048,8 @@ case("closes-all", first="import os\nos.closerange(0, 256)", score=0.0, status="
 
 # ---- Outputs ------------------------------------------------------------------------------------------------------
 
-case("prints-200-mb", first="for _ in range(200): print('x' * 10**6)", status="flagged", why="output")
-case("prints-200-mb-in-function", width=WIDTH.replace("    return", "    print('y' * 2 * 10**8)\n    return"))
+case("prints-50-mb", first="for _ in range(50): print('x' * 10**6)", status="flagged", why="output")
+case("prints-50-mb-in-function", width=WIDTH.replace("    return", "    print('y' * 5 * 10**7)\n    return"))
 case("prints-for-ever", first="while True: print('z' * 10**6)", score=None, status="flagged")
 case("long-line", first="print('x' * 900_000)\nprint('\\x1b[31m\\x1b]0;title\\x07\\x1b[2J' * 1000, '\\b\\r' * 1000)")
 case("displays-thousands", first="for i in range(10_000): display(i)", status="", score=None)

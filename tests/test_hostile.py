@@ -26,8 +26,8 @@ from hostile import CASES, HONEST, MARKER, NAME, OTHERS_WORDS, SECRETS, SOURCE, 
 pytestmark = pytest.mark.slow
 
 SETTINGS = """
-c.Execute.timeout = 8
-c.ExecuteApart.total_timeout = 28
+c.Execute.timeout = 10
+c.ExecuteApart.total_timeout = 34
 c.ExecuteApart.sandboxed = {sandboxed}
 """
 HARMLESS = {"dask-scratch-space", "torchinductor_root"}
