@@ -292,7 +292,7 @@ def test_a_zygote_that_dies_is_replaced(start: Callable[..., warm.Process], run:
 
 
 def test_processes_can_share_a_zygote(
-    start: Callable[..., warm.Process], run: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+    start: Callable[..., warm.Process], run: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     warm.close()
     with tempfile.TemporaryDirectory(prefix="ck-", dir="/tmp") as folder:
@@ -306,7 +306,8 @@ def test_processes_can_share_a_zygote(
             warm.close()
             second = run("import random, sys; print('torch' in sys.modules, random.random())")
             assert warm._zygote is not copy
-            process = start("import time; time.sleep(600)")
+            process = start("import time; open('started', 'w').write('1'); time.sleep(600)")
+            assert read_soon(tmp_path / "started")
         # A copy outlives what it was copied from, and ends with the process that it serves.
         assert run("print(6 * 7)") == "42\n"
         assert process.poll() is None

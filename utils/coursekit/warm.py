@@ -160,12 +160,15 @@ class _Ordinary(Process):
             return
         import psutil  # a dependency of ipykernel
 
+        children = []
         with suppress(psutil.Error):
-            for child in psutil.Process(self.pid).children(recursive=True):
-                with suppress(psutil.Error):
-                    child.kill()
+            children = psutil.Process(self.pid).children(recursive=True)
+        for child in children:
+            with suppress(psutil.Error):
+                child.kill()
         self._process.kill()
         self.wait()
+        psutil.wait_procs(children, PATIENCE)
 
 
 class _Zygote:
