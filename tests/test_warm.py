@@ -321,6 +321,30 @@ def test_processes_can_share_a_zygote(
     warm.close()
 
 
+@pytest.mark.parametrize(("starts_a_thread", "shared"), [(False, "True"), (True, "False")])
+def test_what_a_notebook_imports_is_imported_once(
+    run: Callable[..., str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    starts_a_thread: bool,
+    shared: str,
+) -> None:
+    warm.close()
+    monkeypatch.setattr(warm, "PRELOAD", ("numpy",))
+    thread = "import threading, time; threading.Thread(target=time.sleep, args=(60,), daemon=True).start()"
+    (tmp_path / "of_the_notebook.py").write_text(thread if starts_a_thread else "")
+    (tmp_path / "faulty.py").write_text("1 / 0")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    modules = ["not_installed", "faulty", "of_the_notebook"]
+    place = tempfile.TemporaryDirectory(prefix="ck-", dir="/tmp")
+    with place as folder, warm.shared(Path(folder), modules) as variables:
+        monkeypatch.setenv(*next(iter(variables.items())))
+        seen = run("import sys; print('numpy' in sys.modules, 'of_the_notebook' in sys.modules)")
+        assert warm._zygote.threads == 1
+    assert seen.split() == ["True", shared]
+    warm.close()
+
+
 def test_a_shared_zygote_that_dies_is_done_without(run: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
     warm.close()
     first, ordinary = iter([[sys.executable, "-c", ""]]), warm.zygote_command

@@ -12,7 +12,7 @@ import os
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -52,10 +52,11 @@ class _Piece(NamedTuple):
 
 
 @contextmanager
-def cluster(address: str | None = None, workers: int | None = None) -> Iterator[Client]:
+def cluster(address: str | None = None, workers: int | None = None, modules: Sequence[str] = ()) -> Iterator[Client]:
     """A client of the scheduler at an address, or of worker processes of this machine.
 
-    Of these there are ``workers``, or as many as the variable ``COURSEKIT_WORKERS`` says, or one per core.
+    Of these there are ``workers``, or as many as the variable ``COURSEKIT_WORKERS`` says, or one per core. What they
+    start by :func:`coursekit.warm.spawn` has imported the ``modules``.
 
     Raises ``CourseError`` if nothing answers at that address.
     """
@@ -72,7 +73,7 @@ def cluster(address: str | None = None, workers: int | None = None) -> Iterator[
         return
     with (
         tempfile.TemporaryDirectory(prefix="ck-", ignore_cleanup_errors=True) as folder,
-        warm.shared(Path(folder)) as environment,
+        warm.shared(Path(folder), modules) as environment,
         # No dashboard, nothing that listens beyond this machine, and certificates for this run alone, so that no other
         # user of the machine can send work to its workers. What the kernels use is not counted in a worker's memory,
         # and limited elsewhere.
@@ -116,7 +117,8 @@ def spread(
     exhausted, lonely_since = False, None
     while running or again or not exhausted:
         alive = set(_workers(client))
-        ready = [*_finished(running, again), *_lost(running, again, alive), *_overdue(client, running, stuck, limit)]
+        done = {future: running.pop(future) for future in list(running) if future.done()}
+        ready = [*_lost(running, again, alive), *_overdue(client, running, stuck, limit)]
         idle = sorted(alive - stuck - {piece.worker for piece in running.values()})
         for worker in idle:
             task = again.popleft() if again else next(fresh, None)
@@ -129,6 +131,7 @@ def spread(
             )
             running[future] = _Piece(key, arguments, attempt, worker, time.monotonic())
         # The workers are busy again: now the caller may take its time over what is ready.
+        ready += _results(done, again)
         yield from ready
         if alive - stuck or ready:
             lonely_since = None
@@ -164,9 +167,8 @@ def _pause(futures: list[Future]) -> None:
         time.sleep(POLL / 5)
 
 
-def _finished(running: dict[Future, _Piece], again: deque) -> Iterator[tuple[Any, Any]]:
-    for future in [future for future in running if future.done()]:
-        piece = running.pop(future)
+def _results(done: dict[Future, _Piece], again: deque) -> Iterator[tuple[Any, Any]]:
+    for future, piece in done.items():
         try:
             yield piece.key, future.result()
         except KilledWorker:

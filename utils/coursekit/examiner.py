@@ -10,14 +10,13 @@ test puts into ``globals()`` while it runs is put there too, so that it can repl
 
 from __future__ import annotations
 
-import ast
 import builtins
 import contextlib
 import io
 import json
 import linecache
+import marshal
 import os
-import symtable
 import sys
 import traceback
 import types
@@ -26,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from .bridge import BridgeError, Peer
+from .cells import compile_cell
 from .plainfiles import LARGEST_FILES, MOST_FILES, is_plain_name
 
 LONGEST_OUTPUT = 100_000
@@ -48,7 +48,7 @@ def main(control: str, key: str, address: str, bridge_key: str) -> None:
             examiner = Examiner(listener)
             with contextlib.suppress(EOFError, OSError):
                 while True:
-                    request = json.loads(parent.recv_bytes())
+                    request = marshal.loads(parent.recv_bytes())
                     _send(parent, examiner.run(**request))
 
 
@@ -66,12 +66,11 @@ class Examiner:
         self.own: set[str] = set()
         self.files: dict[str, list[int]] = {}
 
-    def run(self, source: str, name: str, test: bool, leaves: bool = False) -> dict[str, Any]:
+    def run(self, cell: dict[str, Any], test: bool, leaves: bool = False) -> dict[str, Any]:
         """Run a cell and return its outputs, as a notebook has them.
 
         Arguments:
-            source: The cell's source.
-            name: What the cell is called in tracebacks.
+            cell: What :func:`coursekit.cells.read_cell` makes of it.
             test: Whether it is a test. Another cell prepares the tests; it is skipped if it uses what is the student's,
                 because then it is only there for the student to see.
             leaves: Whether what the cell leaves behind is the student's to use: a visible check's is.
@@ -79,10 +78,10 @@ class Examiner:
         import torch
 
         torch.set_grad_enabled(True)
-        used, bound = _globals_of(source)
+        used, bound = cell["used"], cell["bound"]
         wanted = used - bound - self.own - set(dir(builtins))
         foreign = {n for n in wanted if n in self.borrowed or n not in self.names}
-        if not test and _globals_of(source, at_once=True)[0] & foreign:
+        if not test and cell["used_at_once"] & foreign:
             return {"outputs": [], "lost": ""}
         # A name that a cell is to define stays the tests' own, also if the cell fails before it gets there.
         self.own |= bound
@@ -93,7 +92,7 @@ class Examiner:
             if test:
                 self._borrow(foreign)
             before = dict(self.names)
-            outputs = self._execute(source, name)
+            outputs = self._execute(cell)
             if leaves:
                 self._leave(before)
         except Exception as error:  # a test's own became its output
@@ -141,17 +140,16 @@ class Examiner:
                 self.names.peer.ask("assign", name, value)
                 self.borrowed.discard(name)
 
-    def _execute(self, source: str, name: str) -> list[dict]:
+    def _execute(self, cell: dict[str, Any]) -> list[dict]:
         shown, result, outputs = io.StringIO(), None, []
-        file = f"<{name}>"
+        source, file = cell["source"], cell["file"]
         linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
         try:
             with contextlib.redirect_stdout(shown), contextlib.redirect_stderr(shown):
-                tree = ast.parse(source, file)
-                last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
-                exec(compile(tree, file, "exec"), self.names)
+                body, last = cell["code"] or compile_cell(source, file)
+                exec(body, self.names)
                 if last is not None:
-                    result = eval(compile(ast.Expression(last.value), file, "eval"), self.names)
+                    result = eval(last, self.names)
         except BridgeError:
             raise
         except BaseException as error:
@@ -182,28 +180,6 @@ class Namespace(dict):
             super().__setitem__(name, value)
             if self.peer is not None:
                 self.peer.ask("assign", name, value)
-
-
-def _globals_of(source: str, at_once: bool = False) -> tuple[set[str], set[str]]:
-    """The global names that a cell uses, and those that it binds at its outermost level.
-
-    With ``at_once``, only what it uses before any of its functions is called. A cell that cannot be parsed has none.
-    """
-    try:
-        if at_once:
-            kept = [n for n in ast.parse(source).body if not isinstance(n, ast.FunctionDef | ast.ClassDef)]
-            source = ast.unparse(ast.Module(kept, []))
-        outermost = symtable.symtable(source, "cell", "exec")
-    except SyntaxError:
-        return set(), set()
-    used, tables = set(), [outermost]
-    while tables:
-        table = tables.pop()
-        tables += table.get_children()
-        used |= {
-            s.get_name() for s in table.get_symbols() if s.is_referenced() and (table is outermost or s.is_global())
-        }
-    return used, {s.get_name() for s in outermost.get_symbols() if s.is_assigned() or s.is_imported()}
 
 
 def _error(error: BaseException, lines: list[str]) -> dict:

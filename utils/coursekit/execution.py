@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import marshal
 import os
 import secrets
 import tempfile
@@ -36,6 +37,7 @@ from nbgrader.utils import is_grade, is_solution
 from traitlets import Bool, Dict, Integer, List, Unicode
 
 from . import warm
+from .cells import read_cell
 from .sandbox import Limits, Sandbox
 
 REPORT = "coursekit"  # the notebook's metadata under which the report of this run stands
@@ -83,7 +85,10 @@ class ExecuteApart(Execute):
                         super().preprocess(nb, resources, km=self.km_given)
                     finally:
                         self.watchdog.cancel()
+                        ending = threading.Thread(target=self.examiner.kill)  # while the kernel ends
+                        ending.start()
                         self._stop_kernel()
+                        ending.join()
             except (RuntimeError, OSError, TimeoutError) as error:
                 self.flags.append(f"the notebook could not be run to its end ({type(error).__name__}: {error})")
                 self._fail_rest(nb)
@@ -121,6 +126,7 @@ class ExecuteApart(Execute):
         """As nbclient's. The time of the notebook counts from here: the first process to fork from takes long."""
         with self._clock("kernel start"):
             started = super().start_new_kernel_client()
+            self.control: Connection = self.listener.accept()  # the examiner has started meanwhile
         self.deadline = time.monotonic() + self.total_timeout
         self.watchdog = threading.Timer(self.total_timeout + 2 * ANSWER, self._kill)
         self.watchdog.daemon = True
@@ -166,13 +172,14 @@ class ExecuteApart(Execute):
             if position > self.positions[name]:
                 break
             self.preparations.pop(0)
-            self._ask_examiner(source=source, name=f"cell {position}", test=False, seconds=self.timeout)
+            self._ask_examiner(cell=read_cell(source, f"cell {position}"), test=False, seconds=self.timeout)
 
     def _examine(self, cell: NotebookNode) -> None:
         name = cell.metadata.nbgrader.grade_id
         visible = "BEGIN HIDDEN TESTS" not in cell.source
         serving = self._serve()
-        reply = self._ask_examiner(source=cell.source, name=name, test=True, leaves=visible, seconds=self.timeout)
+        asked = read_cell(cell.source, name)
+        reply = self._ask_examiner(cell=asked, test=True, leaves=visible, seconds=self.timeout)
         printed = self._end_serving(serving)
         if reply is None:
             seconds = self.timeout
@@ -255,7 +262,7 @@ class ExecuteApart(Execute):
         """The process that runs the tests, with its two sockets."""
         key, self.bridge_key = secrets.token_hex(16), secrets.token_hex(16)
         control, self.address = _address(self.private, "control"), _address(self.runtime, "tests")
-        with Listener(control, authkey=bytes.fromhex(key)) as listener:
+        with Listener(control, authkey=bytes.fromhex(key)) as self.listener:
             self.examiner = warm.spawn(
                 "coursekit.examiner:main",
                 {"control": control, "key": key, "address": self.address, "bridge_key": self.bridge_key},
@@ -264,7 +271,6 @@ class ExecuteApart(Execute):
                 log=self.private / "examiner.log",
             )
             try:
-                self.control: Connection = listener.accept()
                 yield
             finally:
                 self.examiner.kill()
@@ -273,7 +279,7 @@ class ExecuteApart(Execute):
         """Have a cell run; None if it does not end in time, and not after an interrupt either."""
         seconds = min(seconds, max(1.0, self.deadline - time.monotonic()))
         try:
-            self.control.send_bytes(json.dumps(request).encode())
+            self.control.send_bytes(marshal.dumps(request))
             if self.control.poll(seconds):
                 return json.loads(self.control.recv_bytes())
             # The student's function is interrupted, and the test that called it fails.

@@ -1,8 +1,9 @@
 """nbgrader without the work that it repeats, for a gradebook that lives as long as one task.
 
-For every submission nbgrader opens the gradebook ten times, compiles the same statements each time, waits for the disk
-after every cell, and checks for every cell that its own schema is a schema. Here statements and schemas are kept from
-one submission to the next, and nothing waits for the disk: the parent keeps the results. What is graded is the same.
+For every submission nbgrader opens the gradebook ten times, looks each time for all its tables, compiles the same
+statements, waits for the disk after every cell, and checks for every cell that its own schema is a schema. Here the
+tables are taken to be there, statements and schemas are kept from one submission to the next, and nothing waits for the
+disk: the parent keeps the results. What is graded is the same.
 """
 
 from __future__ import annotations
@@ -32,18 +33,24 @@ def frugal(gradebook: Path) -> Iterator[None]:
     """Have nbgrader open the gradebook in this file, and check notebooks, without repeating itself."""
     global _place
     url = f"sqlite:///{gradebook.as_posix()}"
-    kept = nbgrader.api.create_engine, nbgrader.nbgraderformat.common.jsonschema
+    api, common = nbgrader.api, nbgrader.nbgraderformat.common
+    kept = api.create_engine, api.Base, common.jsonschema
 
     def open_engine(address: str, **options: Any) -> Engine:
         return _engine() if address == url else create_engine(address, **options)
 
+    def create_tables(bind: Engine) -> None:
+        if bind is not _engine():
+            kept[1].metadata.create_all(bind)
+
     _place = gradebook
-    nbgrader.api.create_engine = open_engine
-    nbgrader.nbgraderformat.common.jsonschema = SimpleNamespace(validate=_validate)
+    api.create_engine = open_engine
+    api.Base = SimpleNamespace(metadata=SimpleNamespace(create_all=create_tables))
+    common.jsonschema = SimpleNamespace(validate=_validate)
     try:
         yield
     finally:
-        nbgrader.api.create_engine, nbgrader.nbgraderformat.common.jsonschema = kept
+        api.create_engine, api.Base, common.jsonschema = kept
         _engine().dispose()  # no connection outlives its gradebook
 
 

@@ -44,6 +44,7 @@ from tqdm import tqdm
 from traitlets.config import Config
 
 from .assignments import read_source, release
+from .cells import imported_modules
 from .cluster import CPU_COUNT, DiedError, TooLongError, cluster, spread
 from .collect import read_collected
 from .course import convert, course_directory, load_config, programs_on_path, source_path
@@ -193,6 +194,12 @@ def _is_known(name: str, root: Path) -> bool:
         return name in {assignment.name for assignment in book.assignments}
 
 
+def _imports(package: Package) -> list[str]:
+    """The modules that the assignment's notebooks import: from sklearn takes a second, which need not be every time."""
+    notebooks = [nbformat.reads(data.decode(), as_version=4) for data in package.source.values()]
+    return imported_modules(cell.source for nb in notebooks for cell in nb.cells if cell.cell_type == "code")
+
+
 def _nobody(name: str) -> str:
     return (
         f"Autograde failed on {name}: there is nothing to grade.\n  No notebooks are in grading/submitted/STUDENT/"
@@ -265,7 +272,8 @@ class _Run:
             disable=None if progress is None else not progress,
         ) as bar:
             if todo:
-                with cluster(scheduler, min(workers or CPU_COUNT, len(todo))) as client:
+                modules = _imports(self.package)
+                with cluster(scheduler, min(workers or CPU_COUNT, len(todo)), modules) as client:
                     tasks = ((task, (task.submission.files,)) for task in map(self._task, todo) if task)
                     for task, result in spread(client, grade_submission, self.package, tasks, limit):
                         self._receive(task, result, limit)

@@ -21,7 +21,7 @@ import threading
 import time
 import warnings
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -42,7 +42,8 @@ PRELOAD = (
     *("ipykernel.kernelapp", "ipykernel.ipkernel", "ipykernel.zmqshell", "IPython.core.completer"),
     # What every kernel imports as it starts: its debugger, and asyncio for tornado. And what this course's tests need.
     *("ipykernel.debugger", "tornado.platform.asyncio", "IPython.core.debugger", "IPython.core.completerlib"),
-    *("IPython.extensions.storemagic", "sqlite3", "faulthandler", "coursekit.examiner"),
+    *("IPython.core.oinspect", "IPython.core.logger", "IPython.extensions.storemagic", "sqlite3", "faulthandler"),
+    *("coursekit.examiner",),
 )
 # What an ordinary new process imports before it is restricted: what takes many addresses, or reads the user's caches.
 PRELOAD_COLD = ("numpy", "torch", "matplotlib.font_manager")
@@ -174,14 +175,14 @@ class _Ordinary(Process):
 class _Zygote:
     """The near end of the zygote: of a new one, or of a copy of the one that is shared at an address."""
 
-    def __init__(self, address: str | None = None) -> None:
+    def __init__(self, address: str | None = None, modules: Sequence[str] = ()) -> None:
         self._lock = threading.Lock()
         self._process = None
         if address is None:
             self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             with theirs:
                 self._process = subprocess.Popen(
-                    zygote_command("serve", ",".join(preloaded()), str(theirs.fileno())),
+                    zygote_command("serve", ",".join([*preloaded(), *modules]), str(theirs.fileno())),
                     pass_fds=[theirs.fileno()],
                     stdin=subprocess.DEVNULL,
                     cwd="/",
@@ -287,11 +288,12 @@ def close() -> None:
 
 
 @contextmanager
-def shared(folder: Path) -> Iterator[dict[str, str]]:
+def shared(folder: Path, modules: Sequence[str] = ()) -> Iterator[dict[str, str]]:
     """Start one zygote for processes that are started meanwhile; yield the variables of the environment they need.
 
     Each gets a copy of it, forked, so that they stay apart. Who may enter the folder may ask for one. Where nothing can
-    be shared there are no variables, and each process starts its own.
+    be shared there are no variables, and each process starts its own. The zygote imports the ``modules`` too, unless
+    one of them starts a thread.
     """
     address = os.path.join(folder, "zygote")
     if not is_warm() or len(address.encode()) > _LONGEST_SOCKET:
@@ -300,7 +302,7 @@ def shared(folder: Path) -> Iterator[dict[str, str]]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
         listener.bind(address)
         listener.listen(1000)
-        sharing = threading.Thread(target=_share, args=(listener,), daemon=True)
+        sharing = threading.Thread(target=_share, args=(listener, modules), daemon=True)
         sharing.start()
         try:
             yield {SHARED: address}
@@ -310,10 +312,13 @@ def shared(folder: Path) -> Iterator[dict[str, str]]:
             sharing.join()
 
 
-def _share(listener: socket.socket) -> None:
+def _share(listener: socket.socket, modules: Sequence[str]) -> None:
     """Give each process that connects a copy of a new zygote, until the listener is shut down or the zygote dies."""
     with listener, suppress(OSError):
-        zygote = _Zygote()
+        zygote = _Zygote(modules=modules)
+        if zygote.threads != 1 and modules:
+            zygote.close()
+            zygote = _Zygote()
         try:
             while True:
                 near = listener.accept()[0]

@@ -129,9 +129,9 @@ def gather_memory() -> None:
 
 
 def preload(modules: list[str]) -> None:
-    """Import what is installed of these modules."""
+    """Import what is installed of these modules, and works: what does not fails where it is used."""
     for name in modules:
-        with suppress(ImportError):
+        with suppress(Exception):
             importlib.import_module(name)
 
 

@@ -10,9 +10,9 @@ def train_model(images, after_epoch=None):
     if hasattr(train_model, "model"):
         return train_model.model
     model = VAE(64, 128, 8)
-    optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
-    for _ in range(80):
-        for rows in torch.randperm(len(images)).split(64):
+    optimizer = torch.optim.Adam(model.parameters(), lr=6e-3)
+    for _ in range(60):
+        for rows in torch.randperm(len(images)).split(128):
             train_step(model, optimizer, images[rows])
         if after_epoch is not None:
             after_epoch(model)
