@@ -57,7 +57,7 @@ def _globals_of(source: str, at_once: bool = False) -> tuple[set[str], set[str]]
             kept = [n for n in ast.parse(source).body if not isinstance(n, ast.FunctionDef | ast.ClassDef)]
             source = ast.unparse(ast.Module(kept, []))
         outermost = symtable.symtable(source, "cell", "exec")
-    except SyntaxError:
+    except (SyntaxError, ValueError):
         return set(), set()
     used, tables = set(), [outermost]
     while tables:
