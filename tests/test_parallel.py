@@ -11,7 +11,7 @@ import sys
 import textwrap
 import time
 import warnings
-from collections import Counter
+from collections import Counter, deque
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -26,7 +26,7 @@ from nbgrader.preprocessors import NbGraderPreprocessor, SaveAutoGrades
 from sqlalchemy.exc import SAWarning
 
 from coursekit import grading, late, status
-from coursekit.cluster import cluster, spread
+from coursekit.cluster import _Piece, _results, cluster, spread
 from coursekit.course import convert
 from coursekit.errors import CourseError
 from coursekit.grading import _only_grader, _Run, grade, gradebook, summary
@@ -236,6 +236,24 @@ def test_results_are_those_of_plain_nbgrader(course, tmp_path):
 
 
 @SLOW
+@pytest.mark.parametrize(("state", "again"), [("pending", 1), ("error", 0)])
+def test_a_result_that_died_with_its_worker_is_not_waited_for(state, again):
+    class Lost:
+        status = state
+
+        def result(self, timeout):
+            assert timeout < 600
+            raise TimeoutError
+
+        def cancel(self, force):
+            assert force
+
+    waiting = deque()
+    found = list(_results({Lost(): _Piece("ada", (), 1, "worker", 0.0)}, waiting))
+    assert len(waiting) == again
+    assert [key for key, _ in found] == ["ada"] * (1 - again)
+
+
 def test_a_local_cluster_listens_on_this_machine_only():
     before = set(psutil.Process().children(recursive=True))  # another test's scheduler may be running
     with cluster(None, 1):

@@ -170,11 +170,15 @@ def _pause(futures: list[Future]) -> None:
 def _results(done: dict[Future, _Piece], again: deque) -> Iterator[tuple[Any, Any]]:
     for future, piece in done.items():
         try:
-            yield piece.key, future.result()
-        except KilledWorker:
-            yield from _retry(piece, again)
+            yield piece.key, future.result(timeout=PATIENCE)
         except Exception as error:
-            yield piece.key, error
+            # A worker that has its next piece may die with the last one's result, for which one would wait for ever.
+            gone = isinstance(error, TimeoutError) and future.status != "error"
+            if gone or isinstance(error, KilledWorker):
+                future.cancel(force=True)
+                yield from _retry(piece, again)
+            else:
+                yield piece.key, error
 
 
 def _lost(running: dict[Future, _Piece], again: deque, alive: set[str]) -> Iterator[tuple[Any, Any]]:

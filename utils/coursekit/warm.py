@@ -43,7 +43,7 @@ PRELOAD = (
     # What every kernel imports as it starts: its debugger, and asyncio for tornado. And what this course's tests need.
     *("ipykernel.debugger", "tornado.platform.asyncio", "IPython.core.debugger", "IPython.core.completerlib"),
     *("IPython.core.oinspect", "IPython.core.logger", "IPython.extensions.storemagic", "sqlite3", "faulthandler"),
-    *("coursekit.examiner",),
+    "coursekit.examiner",
 )
 # What an ordinary new process imports before it is restricted: what takes many addresses, or reads the user's caches.
 PRELOAD_COLD = ("numpy", "torch", "matplotlib.font_manager")
