@@ -1,11 +1,14 @@
 """Tests of vaelab.kernels: the same values and gradients as PyTorch's own operations."""
 
+import copy
+
 import pytest
 import torch
 from torch.nn import functional as F
 
 from vaelab import kernels
 from vaelab.kernels import (
+    Conv2d,
     ConvTranspose2d,
     Linear,
     adam_step,
@@ -143,6 +146,56 @@ def test_doubling_convolution_is_not_rounded(monkeypatch):
     assert torch.equal(y, layer(x))
 
 
+ROUNDED = [
+    (Conv2d, {"kernel_size": 3, "stride": 2, "padding": 1}),
+    (Conv2d, {"kernel_size": 4, "stride": 2, "padding": 1}),
+    (Conv2d, {"kernel_size": (3, 2), "padding": (1, 0), "stride": (1, 3)}),
+    (ConvTranspose2d, {"kernel_size": 3, "stride": 2, "padding": 1}),
+    (ConvTranspose2d, {"kernel_size": 3, "stride": 2, "padding": 1, "output_padding": 1}),
+    (ConvTranspose2d, {"kernel_size": (2, 5), "stride": (3, 2), "padding": (0, 2), "output_padding": (2, 1)}),
+]
+
+
+@pytest.mark.parametrize(("kind", "options"), ROUNDED)
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_rounded_convolutions_and_their_gradients(monkeypatch, kind, options, layout):
+    monkeypatch.setattr(kernels, "_BFLOAT16_UNITS", True)
+    torch.manual_seed(0)
+    layer = kind(6, 5, **options).to(memory_format=layout)
+    # Whole numbers up to 4 are exact in bfloat16 and so are products and sums of them: only the results are rounded.
+    with torch.no_grad():
+        for weight in layer.parameters():
+            weight.copy_(torch.randint(-4, 5, weight.shape))
+    for shape in ((5, 6, 7, 8), (1, 6, 5, 5)):
+        x = torch.randint(-4, 5, shape).float().to(memory_format=layout).requires_grad_()
+        inputs = [x, *layer.parameters()]
+        exact = super(kind, layer).forward(x)
+        gradient = torch.randint(-4, 5, exact.shape).float()
+        with in_bfloat16(x.device):
+            rounded = layer(x)
+        assert (exact.dtype, rounded.dtype) == (torch.float32, torch.bfloat16)
+        ours = torch.autograd.grad(rounded, inputs, gradient.bfloat16())
+        theirs = torch.autograd.grad(exact, inputs, gradient)
+        torch.testing.assert_close(rounded.float(), exact, rtol=2**-8, atol=0)
+        for a, b in zip(ours, theirs, strict=True):
+            assert a.dtype == torch.float32
+            torch.testing.assert_close(a, b, rtol=2**-8, atol=0)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"groups": 2}, {"dilation": 2}, {"bias": False}, {"padding": "same"}, {"padding": 1, "padding_mode": "reflect"}],
+)
+def test_other_rounded_convolutions_are_pytorchs(monkeypatch, options):
+    monkeypatch.setattr(kernels, "_BFLOAT16_UNITS", True)
+    layer, x = Conv2d(6, 4, 3, **options), torch.randn(5, 6, 7, 7)
+    with in_bfloat16(x.device):
+        assert torch.equal(layer(x), torch.nn.Conv2d.forward(layer, x))
+        assert layer(x[:0]).shape[0] == 0
+        assert torch.equal(layer(x[0]), torch.nn.Conv2d.forward(layer, x[0]))
+    assert torch.equal(layer(x), torch.nn.Conv2d.forward(layer, x))
+
+
 def test_draw_and_kl():
     mu, logvar, noise = (torch.randn(7, 3, dtype=torch.float64) for _ in range(3))
     mu.requires_grad_(), logvar.requires_grad_()
@@ -158,10 +211,16 @@ def test_adam_step_is_adams_to_the_bit(kind):
         torch.manual_seed(0)
         layer, unused = torch.nn.Linear(30, 40), torch.nn.Parameter(torch.ones(3))
         optimizer = kind([*layer.parameters(), unused], lr=0.1, weight_decay=0.01, fused=True)
-        for k in range(4):
+        for k in range(9):
             optimizer.param_groups[0]["lr"] = 0.1 / (k + 1)
             optimizer.zero_grad()
             layer(torch.randn(5, 30)).square().sum().backward()
+            if k == 3:  # a weight that joins has no state yet
+                unused.grad = torch.ones(3)
+            if k == 6:  # and one that takes no part keeps its own
+                layer.bias.grad = None
+            if k == 7:
+                optimizer.load_state_dict(copy.deepcopy(optimizer.state_dict()))
             step(optimizer)
         return layer, optimizer
 

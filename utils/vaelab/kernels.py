@@ -13,6 +13,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 __all__ = [
+    "Conv2d",
     "ConvTranspose2d",
     "Linear",
     "adam_step",
@@ -32,11 +33,23 @@ class Linear(nn.Linear):
         return linear(x, self.weight, self.bias)
 
 
+class Conv2d(nn.Conv2d):
+    """``nn.Conv2d``, whose weights' gradient under :func:`in_bfloat16` is one product of matrices.
+
+    PyTorch's own way to it takes longer in ``bfloat16`` than in ``float32``.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``[batch, in_channels, height, width]`` to ``[batch, out_channels, ...]``."""
+        return _Convolution.apply(x, self.weight, self.bias, self) if _rounded(self, x) else super().forward(x)
+
+
 class ConvTranspose2d(nn.ConvTranspose2d):
     """``nn.ConvTranspose2d``, on a processor one product where it doubles an image to a single channel.
 
     PyTorch has no fast way to so few channels. The product gives what each place adds to the places around it, its
-    *taps*, which are then summed. This is done for kernels of 3 and 4; else this is ``nn.ConvTranspose2d`` itself.
+    *taps*, which are then summed. This is done for kernels of 3 and 4; else this is ``nn.ConvTranspose2d`` itself,
+    under :func:`in_bfloat16` with the gradient of :class:`Conv2d`.
     """
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
@@ -48,6 +61,8 @@ class ConvTranspose2d(nn.ConvTranspose2d):
         if doubling and plain and ours:
             with torch.autocast("cpu", enabled=False):
                 return _Double.apply(x.to(self.weight.dtype), self.weight, self.bias)
+        if output_size is None and _rounded(self, x):
+            return _Convolution.apply(x, self.weight, self.bias, self)
         return super().forward(x, output_size)
 
 
@@ -65,8 +80,8 @@ def adam_step(optimizer: torch.optim.Adam) -> None:
         optimizer.step()
         return
     update = torch._fused_adamw_ if isinstance(optimizer, torch.optim.AdamW) else torch._fused_adam_
+    _count(states)
     first, second, steps = ([state[name] for state in states] for name in ("exp_avg", "exp_avg_sq", "step"))
-    torch._foreach_add_(steps, 1.0)
     settings = {name: group[name] for name in ("lr", "weight_decay", "eps", "amsgrad", "maximize")}
     beta1, beta2 = group["betas"]
     update(weights, [w.grad for w in weights], first, second, [], steps, beta1=beta1, beta2=beta2, **settings)
@@ -171,6 +186,39 @@ class _Linear(torch.autograd.Function):
         return for_x, gradient.t() @ x, gradient.sum(0)
 
 
+class _Convolution(torch.autograd.Function):
+    """A convolution or transposed convolution in bfloat16.
+
+    The gradient of the images is the opposite operation with the same weights. That of the weights is one product of
+    the smaller images with the windows of the larger ones.
+    """
+
+    @staticmethod
+    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor, layer: nn.Conv2d | nn.ConvTranspose2d) -> Tensor:
+        x, weight, bias = x.bfloat16(), weight.bfloat16(), bias.bfloat16()
+        ctx.save_for_backward(x, weight)
+        ctx.transposed, ctx.geometry = layer.transposed, (layer.stride, layer.padding, layer.dilation)
+        return torch.convolution(x, weight, bias, *ctx.geometry, layer.transposed, layer.output_padding, 1)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, Tensor, Tensor, None]:
+        x, weight = ctx.saved_tensors
+        small, large = (x, gradient) if ctx.transposed else (gradient, x)
+        stride, padding, _ = ctx.geometry
+        spare = [
+            large.shape[axis] + 2 * padding[axis - 2] - stride[axis - 2] * (small.shape[axis] - 1) - weight.shape[axis]
+            for axis in (2, 3)
+        ]
+        for_x = None
+        if ctx.needs_input_grad[0]:
+            for_x = torch.convolution(gradient, weight, None, *ctx.geometry, not ctx.transposed, spare, 1)
+        windows = _windows(large, weight.shape[2:], stride, padding, spare)
+        rows = small.permute(0, 2, 3, 1).flatten(0, 2)
+        for_weight = (windows.t() @ rows).t().view(len(weight), *weight.shape[2:], -1).permute(0, 3, 1, 2)
+        return for_x, for_weight, gradient.sum((0, 2, 3)), None
+
+
 class _Double(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -231,14 +279,51 @@ class _BernoulliCrossEntropy(torch.autograd.Function):
 # The operations by which PyTorch's compiler calls oneDNN and torch.optim.Adam updates the weights. They are not public
 # names: where they are missing, F.linear and Adam.step serve.
 _ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
-_FUSED_ADAM = hasattr(torch, "_fused_adam_") and hasattr(torch, "_fused_adamw_") and hasattr(torch, "_foreach_add_")
+_FUSED_ADAM = hasattr(torch, "_fused_adam_") and hasattr(torch, "_fused_adamw_")
 _BFLOAT16_UNITS = bool(getattr(torch.cpu, "_is_avx512_bf16_supported", bool)())
+_ROUNDED = (torch.float32, torch.bfloat16)  # what autocast rounds, and what it has rounded
 _LARGE = 2**16  # weights in a layer from which on its products are worth a detour
+
+
+def _count(states: list[dict[str, Tensor]]) -> None:
+    """Add one to the steps that Adam counts for each weight: in one operation, once they are parts of one tensor."""
+    steps = states[0]["step"]._base
+    if steps is None or len(steps) != len(states) or any(state["step"]._base is not steps for state in states):
+        steps = torch.stack([state["step"] for state in states])
+        for state, step in zip(states, steps, strict=True):
+            state["step"] = step
+    steps += 1
 
 
 def _product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``x @ weight.T + bias``."""
     return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+
+
+def _rounded(layer: nn.Conv2d | nn.ConvTranspose2d, x: Tensor) -> bool:
+    """Whether :class:`_Convolution` computes this layer: rounding is on, and it is more than one channel's."""
+    ours = x.is_cpu and layer.weight.is_cpu and x.dim() == 4 and x.numel() and not torch.compiler.is_compiling()
+    if not ours or not torch.is_autocast_enabled("cpu") or torch.get_autocast_dtype("cpu") != torch.bfloat16:
+        return False
+    plain = layer.groups == 1 and layer.dilation == (1, 1) and layer.bias is not None and layer.padding_mode == "zeros"
+    return plain and layer.in_channels > 1 and not isinstance(layer.padding, str) and x.dtype in _ROUNDED
+
+
+def _windows(images: Tensor, kernel: tuple, stride: tuple, padding: tuple, spare: list[int]) -> Tensor:
+    """What a convolution's kernel sees at each of its places, ``[batch * places, kernel * channels]``.
+
+    Arguments:
+        images: ``[batch, channels, height, width]``.
+        kernel: Height and width of the kernel.
+        stride: The convolution's.
+        padding: The convolution's.
+        spare: Rows and columns of the padded images that the last window does not reach.
+    """
+    around = (0, 0, padding[1], padding[1] - spare[1], padding[0], padding[0] - spare[0])
+    lines = F.pad(images.permute(0, 2, 3, 1), around).flatten(2)
+    channels = images.shape[1]
+    windows = lines.unfold(2, kernel[1] * channels, stride[1] * channels).unfold(1, kernel[0], stride[0])
+    return windows.transpose(3, 4).reshape(-1, kernel[0] * kernel[1] * channels)
 
 
 def _groups(images: Tensor) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from torch import Tensor
+from torch.nn import functional as F
 
 from .kernels import bernoulli_cross_entropy
 
@@ -54,7 +55,7 @@ def squared_error(logits: Tensor, x: Tensor) -> Tensor:
         ValueError: If the shapes differ.
     """
     _same_shape(logits, x)
-    return (logits.sigmoid() - x).square().flatten(1).sum(1)
+    return F.mse_loss(logits.sigmoid(), x, reduction="none").flatten(1).sum(1)
 
 
 def kl_per_dimension(mu: Tensor, logvar: Tensor) -> Tensor:

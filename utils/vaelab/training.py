@@ -247,14 +247,15 @@ class _Run:
 
     def __init__(self, model: VAE, train: Images, settings: dict[str, Any], epochs: int) -> None:
         self.model, self.settings, self.history = model, settings, History()
+        self.weights = list(model.parameters())
         self.generator = torch.Generator().manual_seed(settings["seed"])
         fixed = settings["binarize"] == "fixed"
         self.train = train.binarized(torch.Generator().manual_seed(settings["seed"])) if fixed else train
         if settings["optimizer"] == "adamw":
             decay = settings["weight_decay"]
-            self.optimizer = torch.optim.AdamW(model.parameters(), lr=settings["lr"], weight_decay=decay, fused=True)
+            self.optimizer = torch.optim.AdamW(self.weights, lr=settings["lr"], weight_decay=decay, fused=True)
         else:
-            self.optimizer = torch.optim.Adam(model.parameters(), lr=settings["lr"], fused=True)
+            self.optimizer = torch.optim.Adam(self.weights, lr=settings["lr"], fused=True)
         self.steps_per_epoch = math.ceil(len(train) / settings["batch_size"])
         self.total = epochs * self.steps_per_epoch
 
@@ -262,7 +263,7 @@ class _Run:
         """Go through the training images once; return the epoch's record and extend the history's steps."""
         start = time.perf_counter()
         done, sizes, steps = len(self.history), [], []
-        device = next(self.model.parameters()).device
+        device = self.weights[0].device
         self.model.train()
         afresh = self.settings["binarize"] == "afresh"
         for x, _ in self.train.batches(self.settings["batch_size"], self.generator, shuffle=True, binarize=afresh):
@@ -274,7 +275,7 @@ class _Run:
             bar.advance()
         values = torch.stack(steps).cpu().double()
         _check_finite(values, done, 0)
-        if not all(weight.isfinite().all() for weight in self.model.parameters()):
+        if not all(weight.isfinite().all() for weight in self.weights):
             raise FloatingPointError(_not_finite(f"epoch {done + 1}, last step: a weight"))
         first, last = done * self.steps_per_epoch, (done + 1) * self.steps_per_epoch
         rates, weights = zip(*(self.schedule(step) for step in range(first, last)), strict=True)
@@ -294,12 +295,12 @@ class _Run:
         reconstruction, rate = reconstruction.mean(), kl.sum(1).mean()
         free, clip = self.settings["free_bits"], self.settings["clip"]
         loss = reconstruction + beta * (with_free_bits(kl, free) if free else rate)
-        for weight in self.model.parameters():
+        for weight in self.weights:
             weight.grad = None
         loss.backward()
         values = [loss, reconstruction, rate]
         if clip is not None:
-            values.append(nn.utils.clip_grad_norm_(self.model.parameters(), clip))
+            values.append(nn.utils.clip_grad_norm_(self.weights, clip))
         adam_step(self.optimizer)
         if step % LOOK_EVERY == 0:
             forget_tiny_means_(self.optimizer)
