@@ -55,6 +55,11 @@ def test_validation_takes_the_last_training_images(small):
     assert torch.equal(everything.train.labels[:50], split.train.labels)
 
 
+def test_the_note_names_what_there_is(small):
+    assert mnist(validation=10).note == "This run used MNIST: 50 training, 10 validation, 20 test images."
+    assert mnist(validation=0).note == "This run used MNIST: 60 training, 20 test images."
+
+
 @pytest.mark.parametrize("validation", [-1, 60_000])
 def test_impossible_validation_size(validation):
     with pytest.raises(ValueError, match="validation must be"):

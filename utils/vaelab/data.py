@@ -113,7 +113,8 @@ class Splits(NamedTuple):
     @property
     def note(self) -> str:
         """One sentence for people: which data these are."""
-        sizes = f"{len(self.train):,} training, {len(self.validation):,} validation, {len(self.test):,} test images"
+        parts = {"training": self.train, "validation": self.validation, "test": self.test}.items()
+        sizes = ", ".join(f"{len(images):,} {part}" for part, images in parts if len(images)) + " images"
         if self.name == "MNIST":
             return f"This run used MNIST: {sizes}."
         return (
